@@ -1,0 +1,5 @@
+"""Python imports served by Rust from memory-mapped zip bundles."""
+
+from ._mmport import BundleFinder, BundleImporter, __version__, install, main
+
+__all__ = ["BundleFinder", "BundleImporter", "__version__", "install", "main"]

@@ -1,0 +1,109 @@
+"""The extension module behind :mod:`mmport`; import from there."""
+
+import os
+import types
+from collections.abc import Iterable, Sequence
+from importlib.abc import ResourceReader
+from importlib.machinery import ModuleSpec
+from typing import Final, final
+
+__version__: Final[str]
+
+def install(bundle: str | os.PathLike[str]) -> None:
+    """Serve the modules of a bundle.
+
+    Appends the bundle's absolute path to ``sys.path``, puts a :class:`BundleFinder` before
+    ``PathFinder`` in ``sys.meta_path`` and a path hook first in ``sys.path_hooks``. Modules that
+    come earlier on ``sys.path`` keep shadowing those of the bundle.
+
+    Raises ``ImportError`` when the file cannot be opened or is no zip.
+    """
+
+def main(arguments: Sequence[str | os.PathLike[str]] | None = None) -> int:
+    """Run the command line ``mmport ARGUMENTS`` (by default ``sys.argv[1:]``).
+
+    Returns the exit status. ``run`` and ``python`` turn this process into the program and do not
+    return once it has started.
+    """
+
+@final
+class BundleFinder:
+    """Meta-path finder for all installed bundles.
+
+    Answers as ``importlib.machinery.PathFinder`` would, for modules that a bundle serves, and
+    returns ``None`` for everything else.
+    """
+
+    def __new__(cls) -> BundleFinder: ...
+    def find_spec(
+        self,
+        fullname: str,
+        path: Iterable[str] | None = None,
+        target: types.ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Find a module on ``path`` (``sys.path`` by default), in its order."""
+
+    def invalidate_caches(self) -> None:
+        """Do nothing: the finder keeps no cache of its own."""
+
+@final
+class BundleImporter:
+    """Path-entry finder and loader for one directory of a bundle.
+
+    Made by the path hook; loaders of modules from bundles are of this type. The methods are those
+    of ``importlib.abc.InspectLoader`` and ``zipimport.zipimporter``.
+    """
+
+    @property
+    def archive(self) -> str:
+        """The bundle's absolute path."""
+
+    @property
+    def prefix(self) -> str:
+        """The directory in the bundle: empty, or ending in ``/``."""
+
+    def find_spec(
+        self, fullname: str, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module in this directory."""
+
+    def invalidate_caches(self) -> None:
+        """Do nothing: the bundle's index is made once, when it is opened."""
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType | None:
+        """Create an extension module; ``None`` (the default module) for all others."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Execute the module's code."""
+
+    def load_module(self, fullname: str) -> types.ModuleType:
+        """Load a module the way of before Python 3.4."""
+
+    def is_package(self, fullname: str) -> bool:
+        """Tell whether the module is a package; ``ImportError`` if there is no such module."""
+
+    def get_filename(self, fullname: str) -> str:
+        """Return the module's ``__file__``; ``ImportError`` if there is no such module."""
+
+    def get_code(self, fullname: str) -> types.CodeType | None:
+        """Return the module's code object; ``None`` for an extension module."""
+
+    def get_source(self, fullname: str) -> str | None:
+        """Return the module's source, decoded; ``None`` where the bundle has none."""
+
+    def source_to_code(
+        self, data: bytes | str, path: str, *, _optimize: int = -1
+    ) -> types.CodeType:
+        """Compile source as the module would be compiled."""
+
+    def get_data(self, path: str) -> bytes:
+        """Return the data of a file in the bundle, by absolute or relative path; else ``OSError``."""
+
+    def get_resource_reader(self, fullname: str) -> ResourceReader | None:
+        """Return the resource reader of a package; ``None`` for what is no package."""
+
+    def iter_modules(self, prefix: str = "") -> list[tuple[str, bool]]:
+        """List the modules of this directory for ``pkgutil.iter_modules``."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...

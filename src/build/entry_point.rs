@@ -1,0 +1,279 @@
+//! What a bundle runs: finding a console script, or checking that a named module is there.
+//!
+//! `entry_points.txt` is read as `importlib.metadata` reads it: sections in brackets, one
+//! `name = module:object [extras]` a line, lines that begin with `#` are comments.
+
+use super::error::BuildError;
+use super::interpreter::Interpreter;
+use super::names;
+use super::tree::Tree;
+use crate::bundle::BundleEntryPoint;
+
+/// The sections whose entries are scripts.
+const SCRIPT_GROUPS: [&str; 2] = ["console_scripts", "gui_scripts"];
+
+/// What a bundle is asked to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestedEntryPoint {
+    /// A console script, by name.
+    Script(String),
+    /// A function: `module:function`, where the function may be dotted.
+    Object(String),
+    /// A module or a package with a `__main__`, run as `python -m` runs it.
+    Module(String),
+}
+
+/// A script as a distribution declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Script {
+    name: String,
+    module: String,
+    object: String,
+}
+
+impl RequestedEntryPoint {
+    /// What runs, made sure of.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::EntryPointSyntax`], [`BuildError::ScriptNotFound`],
+    /// [`BuildError::ModuleNotFound`], [`BuildError::Read`].
+    pub(super) fn resolve(
+        &self,
+        tree: &Tree,
+        interpreter: &Interpreter,
+    ) -> Result<BundleEntryPoint, BuildError> {
+        match self {
+            Self::Script(name) => {
+                let mut scripts = scripts(tree)?;
+                if let Some(position) = scripts.iter().position(|script| script.name == *name) {
+                    let script = scripts.swap_remove(position);
+                    return Ok(BundleEntryPoint::Script {
+                        name: script.name,
+                        module: script.module,
+                        object: script.object,
+                    });
+                }
+                let mut available: Vec<String> =
+                    scripts.into_iter().map(|script| script.name).collect();
+                available.sort_by_cached_key(|other| (distance(name, other), other.clone()));
+                available.dedup();
+                Err(BuildError::ScriptNotFound { name: name.clone(), available })
+            }
+            Self::Object(text) => {
+                let Some((module, object)) = parse_object(text) else {
+                    return Err(BuildError::EntryPointSyntax {
+                        found: text.clone(),
+                        expected: "`module:function`",
+                    });
+                };
+                match find_module(tree, &module, &interpreter.extension_suffixes) {
+                    Found::Nothing => Err(not_found(tree, text, &module)),
+                    _ => Ok(BundleEntryPoint::Object { module, object }),
+                }
+            }
+            Self::Module(name) => {
+                if !is_dotted_name(name) {
+                    return Err(BuildError::EntryPointSyntax {
+                        found: name.clone(),
+                        expected: "a module's dotted name",
+                    });
+                }
+                self.resolve_module(name, tree, interpreter)
+            }
+        }
+    }
+
+    fn resolve_module(
+        &self,
+        name: &str,
+        tree: &Tree,
+        interpreter: &Interpreter,
+    ) -> Result<BundleEntryPoint, BuildError> {
+        let found = match find_module(tree, name, &interpreter.extension_suffixes) {
+            Found::Nothing => return Err(not_found(tree, name, name)),
+            Found::Module => None,
+            Found::Extension => Some("it is an extension module, which cannot be run"),
+            Found::Package => {
+                let main = format!("{name}.__main__");
+                match find_module(tree, &main, &[]) {
+                    Found::Module => None,
+                    _ => Some("it is a package without `__main__`, which cannot be run"),
+                }
+            }
+        };
+        match found {
+            None => Ok(BundleEntryPoint::Module { name: name.to_owned() }),
+            Some(found) => {
+                Err(BuildError::ModuleNotFound { entry: name.to_owned(), found: found.to_owned() })
+            }
+        }
+    }
+}
+
+/// What a dotted name stands for in the bundle.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Module,
+    Extension,
+    Package,
+}
+
+fn find_module(tree: &Tree, dotted: &str, suffixes: &[String]) -> Found {
+    let path = dotted.replace('.', "/");
+    let has = |base: &str| ["py", "pyc"].iter().any(|end| tree.contains(&format!("{base}.{end}")));
+    let has_extension =
+        |base: &str| (suffixes.iter()).any(|end| tree.contains(&format!("{base}{end}")));
+    let initializer = format!("{path}/__init__");
+    if has(&initializer) || has_extension(&initializer) {
+        Found::Package
+    } else if has_extension(&path) {
+        Found::Extension
+    } else if has(&path) {
+        Found::Module
+    } else if tree.contains_directory(&path) {
+        Found::Package
+    } else {
+        Found::Nothing
+    }
+}
+
+/// The error for a module that is not there, naming the part of it that is.
+fn not_found(tree: &Tree, entry: &str, module: &str) -> BuildError {
+    let found = match module.rsplit_once('.') {
+        Some((parent, last)) if tree.contains_directory(&parent.replace('.', "/")) => {
+            format!("the bundle has `{parent}`, but no `{last}` in it")
+        }
+        _ => format!("the bundle has no module `{module}`"),
+    };
+    BuildError::ModuleNotFound { entry: entry.to_owned(), found }
+}
+
+/// The scripts of all distributions in the bundle.
+fn scripts(tree: &Tree) -> Result<Vec<Script>, BuildError> {
+    let mut found = Vec::new();
+    for (name, item) in tree.iter() {
+        if names::is_metadata(name) && name.split('/').nth(1) == Some("entry_points.txt") {
+            let text = item.content.read()?;
+            found.extend(parse_scripts(&String::from_utf8_lossy(&text)));
+        }
+    }
+    Ok(found)
+}
+
+fn parse_scripts(text: &str) -> Vec<Script> {
+    let mut found = Vec::new();
+    let mut group = "";
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            group = name.trim();
+        } else if SCRIPT_GROUPS.contains(&group)
+            && let Some((name, value)) = line.split_once('=')
+            && let Some((module, object)) = parse_object(value)
+        {
+            found.push(Script { name: name.trim().to_owned(), module, object });
+        }
+    }
+    found
+}
+
+/// Splits `module:object [extras]`.
+fn parse_object(text: &str) -> Option<(String, String)> {
+    let text = text.split('[').next().unwrap_or_default();
+    let (module, object) = text.split_once(':')?;
+    let (module, object) = (module.trim(), object.trim());
+    (is_dotted_name(module) && is_dotted_name(object))
+        .then(|| (module.to_owned(), object.to_owned()))
+}
+
+/// Whether `text` is identifiers joined by dots.
+fn is_dotted_name(text: &str) -> bool {
+    text.split('.').all(names::is_identifier)
+}
+
+/// How many single-character edits lie between two names.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, character) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (column, candidate) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(*candidate != character);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn tree(names: &[(&str, &str)]) -> Tree {
+        let mut tree = Tree::default();
+        for (name, text) in names {
+            tree.set(name, text.as_bytes().to_vec());
+        }
+        tree
+    }
+
+    fn resolve(
+        requested: &RequestedEntryPoint,
+        tree: &Tree,
+    ) -> Result<BundleEntryPoint, BuildError> {
+        requested.resolve(tree, &Interpreter::probe(Path::new("python3")).unwrap())
+    }
+
+    #[test]
+    fn scripts_are_read_as_importlib_metadata_reads_them() {
+        let text = "# comment\n[console_scripts]\nblack = black:patched_main\n\
+                    blackd=blackd:patched_main [d]\n\n[other]\nx = y:z\n[ gui_scripts ]\ng = a.b:C.d\n";
+        let found = parse_scripts(text);
+        let names: Vec<&str> = found.iter().map(|script| script.name.as_str()).collect();
+        assert_eq!(names, ["black", "blackd", "g"]);
+        assert_eq!(found[1].object, "patched_main");
+        assert_eq!((found[2].module.as_str(), found[2].object.as_str()), ("a.b", "C.d"));
+    }
+
+    #[test]
+    fn a_missing_script_names_the_nearest_first() {
+        let text = "[console_scripts]\nzeta = z:m\nblackd = b:m\nblack = b:m\n";
+        let tree = tree(&[("b-1.dist-info/entry_points.txt", text)]);
+        let error = resolve(&RequestedEntryPoint::Script("blakc".into()), &tree).unwrap_err();
+        let BuildError::ScriptNotFound { available, .. } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(available, &["black", "blackd", "zeta"]);
+    }
+
+    #[test]
+    fn modules_must_be_there_and_runnable() {
+        let tree = tree(&[("a/__init__.py", ""), ("a/b.py", ""), ("c/__main__.pyc", "")]);
+        let module = |name: &str| resolve(&RequestedEntryPoint::Module(name.into()), &tree);
+        let object = |text: &str| resolve(&RequestedEntryPoint::Object(text.into()), &tree);
+        assert!(module("a.b").is_ok());
+        assert!(module("c").is_ok());
+        assert_eq!(module("a").unwrap_err().status(), 127);
+        assert_eq!(module("nothing").unwrap_err().status(), 127);
+        assert_eq!(module("a b").unwrap_err().status(), 2);
+        assert!(object("a:main.run").is_ok());
+        assert_eq!(object("a.x:main").unwrap_err().status(), 127);
+        assert_eq!(object("a.b").unwrap_err().status(), 2);
+        assert_eq!(object("a:1x").unwrap_err().status(), 2);
+    }
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+}

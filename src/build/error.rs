@@ -1,0 +1,363 @@
+//! Everything that can fail while a bundle is built, with the exit status and the next step that
+//! go with it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Exit status of a command line that cannot be meant.
+const USAGE: u8 = 2;
+/// Exit status of a build that failed.
+const FAILED: u8 = 125;
+/// Exit status of an entry point that does not exist.
+const ENTRY_POINT_NOT_FOUND: u8 = 127;
+
+/// Why a bundle could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// No requirement, project, wheel, source folder or environment was given.
+    #[error("build a bundle: nothing was given to put into it")]
+    NothingToBuild,
+
+    /// The shebang line is not one non-empty line.
+    #[error("use `{}` as shebang: expected one non-empty line", line.escape_debug())]
+    Shebang {
+        /// The line that was given.
+        line: String,
+    },
+
+    /// The entry point is not written as `module:function` or as a module's name.
+    #[error("use `{found}` as entry point: expected {expected}")]
+    EntryPointSyntax {
+        /// What was given.
+        found: String,
+        /// How it must be written.
+        expected: &'static str,
+    },
+
+    /// `MMPORT_INSTALLER` names no installer.
+    #[error("use `{found}` as installer: expected `uv` or `pip`")]
+    UnknownInstaller {
+        /// The value that was found.
+        found: String,
+    },
+
+    /// An input does not exist or is something else.
+    #[error("use `{}` as {expected}: {found}", path.display())]
+    InputMissing {
+        /// The path that was given.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What is there instead.
+        found: &'static str,
+    },
+
+    /// The output exists and is no file.
+    #[error("write `{}`: it is {found}, not a file", path.display())]
+    OutputNotAFile {
+        /// The output.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+    },
+
+    /// The output cannot be written.
+    #[error("write `{}`", path.display())]
+    Output {
+        /// The output.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The zip format or its writer refused an entry.
+    #[error("write entry `{name}` into `{}`", path.display())]
+    Zip {
+        /// The output.
+        path: PathBuf,
+        /// The entry.
+        name: String,
+        /// Why not.
+        #[source]
+        source: zip::result::ZipError,
+    },
+
+    /// A file that goes into the bundle cannot be read.
+    #[error("read `{}`", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The directory for the installation cannot be made.
+    #[error("make a temporary directory in `{}`", path.display())]
+    TemporaryDirectory {
+        /// Where it was to be made.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+
+    /// A program cannot be started.
+    #[error("start `{}` ({role})", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What it was to do.
+        role: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The interpreter does not say what it is.
+    #[error("ask `{}` what it is: {found}", program.display())]
+    Probe {
+        /// The interpreter.
+        program: PathBuf,
+        /// What it answered.
+        found: String,
+    },
+
+    /// The interpreter is none that a bundle can be built for.
+    #[error("build for `{}`: found {found}, expected CPython 3.10 or later", program.display())]
+    UnsupportedPython {
+        /// The interpreter.
+        program: PathBuf,
+        /// What it is.
+        found: String,
+    },
+
+    /// Neither uv nor pip is there.
+    #[error(
+        "install the requirements: `uv` is not on PATH and `{}` has no pip",
+        program.display()
+    )]
+    NoInstaller {
+        /// The interpreter.
+        program: PathBuf,
+    },
+
+    /// The installer failed.
+    #[error("install the requirements: {installer} ended with {status}{}", indented(output))]
+    Install {
+        /// The installer.
+        installer: &'static str,
+        /// How it ended.
+        status: String,
+        /// What it wrote; empty when the user has seen it already.
+        output: String,
+    },
+
+    /// A virtual environment belongs to another Python.
+    #[error(
+        "take what is installed in `{}`: it is for Python {found}, expected {expected}",
+        path.display()
+    )]
+    VenvVersion {
+        /// The environment.
+        path: PathBuf,
+        /// The version it is for.
+        found: String,
+        /// The version the bundle is for.
+        expected: String,
+    },
+
+    /// A file's name cannot be an entry's name.
+    #[error("take `{}` into the bundle: its name is not valid UTF-8", path.display())]
+    NameNotUnicode {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// Two inputs bring different files of one name.
+    #[error("put two different files at `{name}`: one from {first}, one from {second}")]
+    Conflict {
+        /// The entry.
+        name: String,
+        /// Where the first is from.
+        first: String,
+        /// Where the second is from.
+        second: String,
+    },
+
+    /// An input brings a file of a name that mmport writes itself.
+    #[error("take `{name}` from {origin}: mmport writes an entry of that name itself")]
+    ReservedName {
+        /// The entry.
+        name: String,
+        /// Where the file is from.
+        origin: String,
+    },
+
+    /// No distribution has such a script.
+    #[error("find the script `{name}`: {}", available_scripts(available))]
+    ScriptNotFound {
+        /// The script that was asked for.
+        name: String,
+        /// The scripts that there are, nearest first.
+        available: Vec<String>,
+    },
+
+    /// The bundle has no such module.
+    #[error("find the entry point `{entry}`: {found}")]
+    ModuleNotFound {
+        /// The entry point that was asked for.
+        entry: String,
+        /// What was found instead.
+        found: String,
+    },
+
+    /// A process that compiles the sources died.
+    #[error("compile `{name}`: the compiling interpreter ended with {status}{}", indented(output))]
+    CompilerDied {
+        /// The source being compiled.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// What it wrote.
+        output: String,
+    },
+
+    /// A signal asked the build to stop.
+    #[error("finish the build: interrupted by signal {signal}")]
+    Interrupted {
+        /// The signal.
+        signal: u8,
+    },
+
+    /// The handlers for the stopping signals cannot be set.
+    #[error("watch for signals")]
+    Signals {
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BuildError {
+    /// The error for an input at `path` that is not `expected`.
+    pub(super) fn input_missing(expected: &'static str, path: &Path) -> Self {
+        let found = if path.is_dir() {
+            "it is a folder without one"
+        } else if path.exists() {
+            "it is something else"
+        } else {
+            "it does not exist"
+        };
+        Self::InputMissing { path: path.to_owned(), expected, found }
+    }
+
+    /// A closure that makes the error for reading `path`.
+    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    /// The exit status of a command that fails with this error.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::NothingToBuild
+            | Self::Shebang { .. }
+            | Self::EntryPointSyntax { .. }
+            | Self::UnknownInstaller { .. } => USAGE,
+            Self::ScriptNotFound { .. } | Self::ModuleNotFound { .. } => ENTRY_POINT_NOT_FOUND,
+            Self::Interrupted { signal } => 128_u8.saturating_add(*signal),
+            _ => FAILED,
+        }
+    }
+
+    /// What to do about it, where there is something to say.
+    #[must_use]
+    pub fn next_step(&self) -> Option<String> {
+        let text = match self {
+            Self::NothingToBuild => {
+                "name requirements, or use -r, --project, --wheel, --source or --venv".to_owned()
+            }
+            Self::UnknownInstaller { .. } => "correct or unset MMPORT_INSTALLER".to_owned(),
+            Self::OutputNotAFile { .. } => "name a file with -o".to_owned(),
+            Self::Output { source, .. } | Self::TemporaryDirectory { source, .. } => {
+                match source.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        "free space there, or choose another place (-o, TMPDIR)".to_owned()
+                    }
+                    io::ErrorKind::NotFound => "create the folder first".to_owned(),
+                    _ => "choose a place that you may write to (-o, TMPDIR)".to_owned(),
+                }
+            }
+            Self::Start { role, .. } if *role == "the interpreter" => {
+                "name an installed CPython 3.10 or later with --python".to_owned()
+            }
+            Self::Probe { .. } | Self::UnsupportedPython { .. } => {
+                "name an installed CPython 3.10 or later with --python".to_owned()
+            }
+            Self::NoInstaller { program } => {
+                format!("install uv, or run `{} -m ensurepip --user`", program.display())
+            }
+            Self::VenvVersion { path, .. } => format!(
+                "build for the environment's own interpreter: --python {}",
+                path.join("bin").join("python").display()
+            ),
+            Self::NameNotUnicode { .. } => "rename the file".to_owned(),
+            Self::Conflict { .. } => "leave one of the two out".to_owned(),
+            Self::ReservedName { name, .. } if name == "__main__.py" => {
+                "leave out -c, -e and -m, or the file".to_owned()
+            }
+            Self::ScriptNotFound { available, .. } if !available.is_empty() => {
+                "name one of these with -c, or a module with -m".to_owned()
+            }
+            Self::CompilerDied { .. } => {
+                "leave the file out, or build for another Python with --python".to_owned()
+            }
+            _ => return None,
+        };
+        Some(text)
+    }
+}
+
+/// A program's output below a message.
+fn indented(output: &str) -> String {
+    (output.trim_end().lines()).map(|line| format!("\n    {line}")).collect()
+}
+
+/// The scripts that there are, as a sentence's end.
+fn available_scripts(available: &[String]) -> String {
+    const SHOWN: usize = 20;
+    if available.is_empty() {
+        return "no distribution in the bundle has a script".to_owned();
+    }
+    let shown: Vec<String> =
+        (available.iter().take(SHOWN)).map(|name| format!("`{name}`")).collect();
+    let rest = available.len() - shown.len();
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("the bundle has {}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_tell_usage_failure_and_missing_entry_apart() {
+        assert_eq!(BuildError::NothingToBuild.status(), 2);
+        let missing = BuildError::input_missing("a wheel", Path::new("no/such.whl"));
+        assert_eq!(missing.status(), 125);
+        let script =
+            BuildError::ScriptNotFound { name: "blakc".into(), available: vec!["black".into()] };
+        assert_eq!(script.status(), 127);
+        assert_eq!(script.to_string(), "find the script `blakc`: the bundle has `black`");
+        assert_eq!(BuildError::Interrupted { signal: 2 }.status(), 130);
+    }
+
+    #[test]
+    fn long_lists_of_scripts_are_cut() {
+        let names: Vec<String> = (0..25).map(|number| format!("s{number}")).collect();
+        assert!(available_scripts(&names).ends_with("`s19` and 5 more"));
+    }
+}

@@ -1,0 +1,132 @@
+//! The order in which a bundle's entries lie, and how each lies there.
+//!
+//! First `mmport.json` and the bundle's `__main__`, then all bytecode together, so that a start
+//! reads neighbouring pages; then what only some programs read: sources, metadata, data, native
+//! code. Within each the order is that of the names.
+
+use super::names;
+use super::tree::Tree;
+
+/// The bundle's main module.
+pub(super) const MAIN_SOURCE: &str = "__main__.py";
+
+/// A part of the bundle. The order is the order in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Section {
+    /// The sources.
+    Sources,
+    /// The distributions' metadata.
+    Metadata,
+    /// Everything that is not Python's.
+    Data,
+    /// Extension modules and shared libraries.
+    Native,
+}
+
+impl Section {
+    fn of(name: &str) -> Self {
+        if names::is_metadata(name) {
+            Self::Metadata
+        } else if names::is_source(name) {
+            Self::Sources
+        } else if names::is_native(name) {
+            Self::Native
+        } else {
+            Self::Data
+        }
+    }
+
+    /// Whether its entries are deflated where that makes them smaller. Metadata is read by
+    /// `importlib.metadata` while programs start, and is small.
+    pub(super) fn is_deflated(self) -> bool {
+        self != Self::Metadata
+    }
+}
+
+/// An entry of the bytecode section.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BytecodeEntry<'tree> {
+    /// Made from the source of this name.
+    Compiled(&'tree str),
+    /// Brought by an input, under this name, without its source.
+    Sourceless(&'tree str),
+}
+
+impl BytecodeEntry<'_> {
+    /// What orders the section: the module first that runs first, then by name.
+    fn key(&self) -> (bool, &str) {
+        let stem = match self {
+            Self::Compiled(name) => name.strip_suffix(".py"),
+            Self::Sourceless(name) => name.strip_suffix(".pyc"),
+        };
+        let stem = stem.unwrap_or_default();
+        (stem != "__main__", stem)
+    }
+}
+
+/// The entries of `tree` in the order in which they are written.
+#[derive(Debug)]
+pub(super) struct Layout<'tree> {
+    /// The bytecode.
+    pub bytecode: Vec<BytecodeEntry<'tree>>,
+    /// Everything after it, without the main module's source, which comes before.
+    pub rest: Vec<(Section, &'tree str)>,
+}
+
+impl<'tree> Layout<'tree> {
+    /// Lays out `tree`.
+    pub(super) fn of(tree: &'tree Tree) -> Self {
+        let (mut bytecode, mut rest) = (Vec::new(), Vec::new());
+        for name in tree.names() {
+            let metadata = names::is_metadata(name);
+            if names::is_source(name) && !metadata {
+                bytecode.push(BytecodeEntry::Compiled(name));
+            }
+            if names::is_bytecode(name) && !metadata {
+                bytecode.push(BytecodeEntry::Sourceless(name));
+            } else if name != MAIN_SOURCE {
+                rest.push((Section::of(name), name));
+            }
+        }
+        bytecode.sort_by(|one, other| one.key().cmp(&other.key()));
+        // Stable: the names are sorted already.
+        rest.sort_by_key(|(section, _)| *section);
+        Self { bytecode, rest }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytecode_lies_together_and_the_main_module_first() {
+        let mut tree = Tree::default();
+        for name in [
+            "a.py",
+            "__main__.py",
+            "a-1.dist-info/METADATA",
+            "b/only.pyc",
+            "b/__init__.py",
+            "b/_x.so",
+            "b/data.json",
+        ] {
+            tree.set(name, Vec::new());
+        }
+        let layout = Layout::of(&tree);
+        assert_eq!(
+            layout.bytecode,
+            [
+                BytecodeEntry::Compiled("__main__.py"),
+                BytecodeEntry::Compiled("a.py"),
+                BytecodeEntry::Compiled("b/__init__.py"),
+                BytecodeEntry::Sourceless("b/only.pyc"),
+            ]
+        );
+        let rest: Vec<&str> = layout.rest.iter().map(|(_, name)| *name).collect();
+        assert_eq!(
+            rest,
+            ["a.py", "b/__init__.py", "a-1.dist-info/METADATA", "b/data.json", "b/_x.so"]
+        );
+    }
+}

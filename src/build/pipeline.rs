@@ -1,0 +1,317 @@
+//! The build from beginning to end, in the order in which a mistake costs least: what can be
+//! checked without work is checked first, the output among it; then installing, collecting,
+//! compiling and writing.
+
+use std::collections::HashSet;
+use std::env;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use super::collect::{Collection, Kind};
+use super::compile::{Compiled, Compiler, Source};
+use super::distribution::Distribution;
+use super::error::BuildError;
+use super::files::{FileCarrier, file_carriers};
+use super::install::install;
+use super::interpreter::Interpreter;
+use super::layout::{BytecodeEntry, Layout, MAIN_SOURCE, Section};
+use super::main_module::main_module;
+use super::names;
+use super::output::Output;
+use super::progress::Progress;
+use super::record::Record;
+use super::report::{BuildReport, BuildTimes, RejectedSource};
+use super::request::BuildRequest;
+use super::tree::Tree;
+use super::venv;
+use super::write::BundleWriter;
+use crate::bundle::{BuildInformation, BundleEntryPoint, INFORMATION_ENTRY, INFORMATION_FORMAT};
+
+/// Builds the bundle that `request` describes.
+///
+/// # Errors
+///
+/// Any [`BuildError`]. The output is then what it was before.
+pub fn build(request: &BuildRequest, progress: &Progress) -> Result<BuildReport, BuildError> {
+    let result = build_steps(request, progress);
+    progress.end();
+    result
+}
+
+fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildReport, BuildError> {
+    let start = Instant::now();
+    let mut times = BuildTimes::default();
+    request.check()?;
+    let output = Output::create(&request.output, request.shebang.is_some())?;
+    let interpreter = Interpreter::probe(&request.python)?;
+
+    let mut tree = Tree::default();
+    let mut warnings = Vec::new();
+    // Lives until the bundle is written: the tree refers to the files in it.
+    let target = if request.needs_installer() { Some(temporary_directory()?) } else { None };
+    if let Some(target) = &target {
+        progress.begin("resolving and installing");
+        install(request, &interpreter, target.path(), progress)?;
+    }
+    times.install = start.elapsed();
+
+    let since = Instant::now();
+    request.interruption.check()?;
+    let installed = target.as_ref().map(tempfile::TempDir::path);
+    collect(request, &interpreter, installed, &mut tree, &mut warnings)?;
+    let entry = entry_point(request, &interpreter, &tree)?;
+    let carriers = file_carriers(
+        tree.iter().map(|(name, item)| (name, item.size)),
+        &interpreter.extension_suffixes,
+        &request.materialize,
+        &request.no_materialize,
+    );
+    if let Some(entry) = &entry {
+        let carrier_names: Vec<String> =
+            carriers.iter().map(|carrier| carrier.name.clone()).collect();
+        if let Some(text) = main_module(entry, &carrier_names) {
+            tree.set(MAIN_SOURCE, text.into_bytes());
+        }
+    }
+    let records = Record::all(&tree)?;
+    let distributions = Distribution::all(&tree)?;
+    times.collect = since.elapsed();
+
+    let information = BuildInformation {
+        format: INFORMATION_FORMAT,
+        mmport: env!("CARGO_PKG_VERSION").to_owned(),
+        python: interpreter.target(tree.names().any(names::is_native)),
+        entry,
+        materialize: request.materialize.clone(),
+        no_materialize: request.no_materialize.clone(),
+    };
+    let mut writer =
+        BundleWriter::begin(output.path(), output.file()?, request.shebang.as_deref())?;
+    writer.add_stored(INFORMATION_ENTRY, information_text(&information).as_bytes())?;
+
+    let since = Instant::now();
+    let mut bytecode = write_bytecode(request, &interpreter, &tree, &mut writer, progress)?;
+    times.compile = since.elapsed();
+
+    let since = Instant::now();
+    for record in &records {
+        let text = record.text(|name| bytecode.compiled.contains(name))?;
+        tree.set(&record.name, text);
+    }
+    write_rest(request, &tree, &mut writer, progress)?;
+    let entries = writer.finish()?;
+    request.interruption.check()?;
+    let size = output.persist()?;
+    times.write = since.elapsed();
+    times.total = start.elapsed();
+
+    Ok(BuildReport {
+        output: request.output.clone(),
+        size,
+        entries,
+        modules: count_modules(&tree, &interpreter),
+        compiled: bytecode.compiled.len() + bytecode.sourceless,
+        rejected: std::mem::take(&mut bytecode.rejected),
+        distributions,
+        carriers: sorted_by_size(carriers),
+        warnings,
+        information,
+        times,
+    })
+}
+
+fn temporary_directory() -> Result<tempfile::TempDir, BuildError> {
+    tempfile::Builder::new()
+        .prefix("mmport-build-")
+        .tempdir()
+        .map_err(|source| BuildError::TemporaryDirectory { path: env::temp_dir(), source })
+}
+
+/// Takes everything that goes into the bundle into `tree`.
+fn collect(
+    request: &BuildRequest,
+    interpreter: &Interpreter,
+    installed: Option<&Path>,
+    tree: &mut Tree,
+    warnings: &mut Vec<String>,
+) -> Result<(), BuildError> {
+    let mut take = |root: &Path, kind, origin: String| {
+        request.interruption.check()?;
+        Collection {
+            root,
+            kind,
+            origin: Arc::from(origin),
+            magic: interpreter.magic,
+            output: &request.output,
+        }
+        .collect(tree, warnings)
+    };
+    if let Some(installed) = installed {
+        take(installed, Kind::Target, "the requirements".to_owned())?;
+    }
+    if let Some(venv) = &request.venv {
+        for root in venv::site_packages(venv, interpreter)? {
+            take(&root, Kind::SitePackages, format!("`{}`", venv.display()))?;
+        }
+    }
+    for source in &request.sources {
+        take(source, Kind::Source, format!("`{}`", source.display()))?;
+    }
+    if let Some(installed) = installed {
+        drop_temporary_urls(tree, installed)?;
+    }
+    match tree.get(INFORMATION_ENTRY) {
+        Some(item) => Err(reserved(INFORMATION_ENTRY, &item.origin)),
+        None => Ok(()),
+    }
+}
+
+/// Removes notes of where a distribution was installed from, where that is gone after the build.
+fn drop_temporary_urls(tree: &mut Tree, installed: &Path) -> Result<(), BuildError> {
+    let place = installed.to_string_lossy();
+    let mut temporary = Vec::new();
+    for (name, item) in tree.iter() {
+        if names::is_metadata(name)
+            && names::file_name(name) == "direct_url.json"
+            && String::from_utf8_lossy(&item.content.read()?).contains(place.as_ref())
+        {
+            temporary.push(name.to_owned());
+        }
+    }
+    for name in temporary {
+        tree.remove(&name);
+    }
+    Ok(())
+}
+
+/// What the bundle runs.
+fn entry_point(
+    request: &BuildRequest,
+    interpreter: &Interpreter,
+    tree: &Tree,
+) -> Result<Option<BundleEntryPoint>, BuildError> {
+    match (&request.entry, tree.get(MAIN_SOURCE)) {
+        (Some(_), Some(item)) => Err(reserved(MAIN_SOURCE, &item.origin)),
+        (Some(requested), None) => requested.resolve(tree, interpreter).map(Some),
+        (None, Some(_)) => Ok(Some(BundleEntryPoint::Main)),
+        (None, None) => Ok(None),
+    }
+}
+
+fn reserved(name: &str, origin: &str) -> BuildError {
+    BuildError::ReservedName { name: name.to_owned(), origin: origin.to_owned() }
+}
+
+/// The information entry's text.
+fn information_text(information: &BuildInformation) -> String {
+    // Strings, numbers and lists of them always have a JSON form.
+    let mut text = serde_json::to_string_pretty(information).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// What became of the sources.
+#[derive(Default)]
+struct Bytecode {
+    /// Names of the sources that have bytecode.
+    compiled: HashSet<String>,
+    /// Number of bytecode files that came without a source.
+    sourceless: usize,
+    rejected: Vec<RejectedSource>,
+}
+
+/// Writes the main module's source, then compiles everything and writes the bytecode as it comes.
+fn write_bytecode(
+    request: &BuildRequest,
+    interpreter: &Interpreter,
+    tree: &Tree,
+    writer: &mut BundleWriter,
+    progress: &Progress,
+) -> Result<Bytecode, BuildError> {
+    let layout = Layout::of(tree);
+    let sources: Vec<Source> = (layout.bytecode.iter())
+        .filter_map(|entry| match entry {
+            BytecodeEntry::Compiled(name) => {
+                Some(Source { name: (*name).to_owned(), content: tree.get(name)?.content.clone() })
+            }
+            BytecodeEntry::Sourceless(_) => None,
+        })
+        .collect();
+    progress.begin_counted(&format!("compiling {} modules", sources.len()), sources.len());
+    let processes = thread::available_parallelism().map_or(1, usize::from);
+    let mut compiler = Compiler::start(interpreter, sources, processes, &request.interruption)?;
+    if let Some(main) = tree.get(MAIN_SOURCE) {
+        writer.add_items(&[(MAIN_SOURCE, main, true)], |_| Ok(()))?;
+    }
+    let mut result = Bytecode::default();
+    for entry in &layout.bytecode {
+        match entry {
+            BytecodeEntry::Compiled(name) => {
+                match compiler.next()? {
+                    Some(Compiled::Bytecode(bytes)) => {
+                        writer.add_bytecode(&format!("{name}c"), &bytes)?;
+                        result.compiled.insert((*name).to_owned());
+                    }
+                    Some(Compiled::Rejected(reason)) => {
+                        result.rejected.push(RejectedSource { name: (*name).to_owned(), reason })
+                    }
+                    None => {}
+                }
+                progress.advance(1);
+            }
+            BytecodeEntry::Sourceless(name) => {
+                if let Some(item) = tree.get(name) {
+                    writer.add_bytecode(name, &item.content.read()?)?;
+                    result.sourceless += 1;
+                }
+            }
+        }
+    }
+    Ok(result)
+}
+
+/// Writes everything but the bytecode.
+fn write_rest(
+    request: &BuildRequest,
+    tree: &Tree,
+    writer: &mut BundleWriter,
+    progress: &Progress,
+) -> Result<(), BuildError> {
+    let layout = Layout::of(tree);
+    let items: Vec<_> = (layout.rest.iter())
+        .filter_map(|&(section, name): &(Section, &str)| {
+            Some((name, tree.get(name)?, section.is_deflated()))
+        })
+        .collect();
+    let message = format!("writing {}", request.output.display());
+    progress.begin_counted(&message, items.len());
+    writer.add_items(&items, |count| {
+        progress.advance(count);
+        request.interruption.check()
+    })?;
+    for name in tree.empty_directories() {
+        writer.add_directory(name)?;
+    }
+    Ok(())
+}
+
+/// How many Python modules the bundle has.
+fn count_modules(tree: &Tree, interpreter: &Interpreter) -> usize {
+    (tree.names())
+        .filter(|name| !names::is_metadata(name))
+        .filter(|name| {
+            names::is_source(name)
+                || names::is_bytecode(name)
+                || names::extension_module(name, &interpreter.extension_suffixes)
+                    .is_some_and(names::is_word)
+        })
+        .count()
+}
+
+/// The largest first, as a reader wants them.
+fn sorted_by_size(mut carriers: Vec<FileCarrier>) -> Vec<FileCarrier> {
+    carriers.sort_by(|one, other| other.bytes.cmp(&one.bytes).then(one.path.cmp(&other.path)));
+    carriers
+}

@@ -1,0 +1,148 @@
+//! What is to be built, as meant: every choice made, nothing left of how it was typed.
+
+use std::path::PathBuf;
+
+use super::entry_point::RequestedEntryPoint;
+use super::error::BuildError;
+use super::install::Installer;
+use super::interruption::Interruption;
+
+/// The `#!` line, without `#!`, of a bundle for which no other was asked.
+pub const DEFAULT_SHEBANG: &str = "/usr/bin/env -S mmport run";
+
+/// What goes into a bundle, how it starts and where it is written.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// Requirement specifiers, as an installer takes them.
+    pub requirements: Vec<String>,
+    /// Requirement files.
+    pub requirement_files: Vec<PathBuf>,
+    /// Folders with a `pyproject.toml` (or `setup.py`), built and installed.
+    pub projects: Vec<PathBuf>,
+    /// Wheels, installed.
+    pub wheels: Vec<PathBuf>,
+    /// Folders of plain modules, taken as they are.
+    pub sources: Vec<PathBuf>,
+    /// A virtual environment whose installed distributions are taken.
+    pub venv: Option<PathBuf>,
+    /// What the bundle runs; `None` leaves it to a `__main__.py` of the sources, if there is one.
+    pub entry: Option<RequestedEntryPoint>,
+    /// The bundle to write.
+    pub output: PathBuf,
+    /// The interpreter that the bundle is for: a path, or a name on `PATH`.
+    pub python: PathBuf,
+    /// The `#!` line, without `#!`; `None` for a bundle that is not executable by itself.
+    pub shebang: Option<String>,
+    /// Packages to be materialized although they hold Python files only.
+    pub materialize: Vec<String>,
+    /// Packages not to be materialized although they hold other files.
+    pub no_materialize: Vec<String>,
+    /// The installer; `None` takes `uv` where it is on `PATH`, else the interpreter's `pip`.
+    pub installer: Option<Installer>,
+    /// What may stop the build.
+    pub interruption: Interruption,
+}
+
+impl BuildRequest {
+    /// A request for an empty bundle, to be filled in.
+    #[must_use]
+    pub fn new(output: PathBuf, python: PathBuf) -> Self {
+        Self {
+            requirements: Vec::new(),
+            requirement_files: Vec::new(),
+            projects: Vec::new(),
+            wheels: Vec::new(),
+            sources: Vec::new(),
+            venv: None,
+            entry: None,
+            output,
+            python,
+            shebang: Some(DEFAULT_SHEBANG.to_owned()),
+            materialize: Vec::new(),
+            no_materialize: Vec::new(),
+            installer: None,
+            interruption: Interruption::default(),
+        }
+    }
+
+    /// Whether an installer has anything to do.
+    #[must_use]
+    pub fn needs_installer(&self) -> bool {
+        !(self.requirements.is_empty()
+            && self.requirement_files.is_empty()
+            && self.projects.is_empty()
+            && self.wheels.is_empty())
+    }
+
+    /// Whether the request is complete and everything that it names exists.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NothingToBuild`], [`BuildError::Shebang`], or [`BuildError::InputMissing`]
+    /// for the first input that is not what it is given as.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        if !self.needs_installer() && self.sources.is_empty() && self.venv.is_none() {
+            return Err(BuildError::NothingToBuild);
+        }
+        if let Some(line) = &self.shebang
+            && (line.trim().is_empty() || line.contains(['\n', '\r', '\0']))
+        {
+            return Err(BuildError::Shebang { line: line.clone() });
+        }
+        let files = (self.requirement_files.iter().map(|path| ("a requirement file", path)))
+            .chain(self.wheels.iter().map(|path| ("a wheel", path)));
+        for (expected, path) in files {
+            if !path.is_file() {
+                return Err(BuildError::input_missing(expected, path));
+            }
+        }
+        for path in &self.projects {
+            if !(path.join("pyproject.toml").is_file() || path.join("setup.py").is_file()) {
+                return Err(BuildError::input_missing("a folder with a `pyproject.toml`", path));
+            }
+        }
+        for path in &self.sources {
+            if !path.is_dir() {
+                return Err(BuildError::input_missing("a folder of modules", path));
+            }
+        }
+        if let Some(path) = &self.venv
+            && !path.join("pyvenv.cfg").is_file()
+        {
+            return Err(BuildError::input_missing(
+                "a virtual environment (a folder with a `pyvenv.cfg`)",
+                path,
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_content_is_refused() {
+        let request = BuildRequest::new("app.pyz".into(), "python3".into());
+        assert!(matches!(request.check(), Err(BuildError::NothingToBuild)));
+    }
+
+    #[test]
+    fn inputs_that_do_not_exist_are_named() {
+        let mut request = BuildRequest::new("app.pyz".into(), "python3".into());
+        request.requirement_files.push("no/such/file.txt".into());
+        let Err(BuildError::InputMissing { path, .. }) = request.check() else {
+            panic!("a missing requirement file was accepted");
+        };
+        assert_eq!(path, PathBuf::from("no/such/file.txt"));
+    }
+
+    #[test]
+    fn a_shebang_is_one_line() {
+        let mut request = BuildRequest::new("app.pyz".into(), "python3".into());
+        request.requirements.push("black".into());
+        request.shebang = Some("/bin/sh\nexit".into());
+        assert!(matches!(request.check(), Err(BuildError::Shebang { .. })));
+    }
+}

@@ -1,0 +1,212 @@
+//! One entry of a bundle and its bytes.
+//!
+//! Stored data is borrowed from the map; deflated data is inflated once, into a buffer of the size
+//! that the central directory states. A stated size that deflate cannot reach (more than 1032 to
+//! 1) is refused before anything is allocated, so that a small bundle cannot ask for much memory.
+
+use std::borrow::Cow;
+
+use super::directory::{Header, printable};
+use super::{Bundle, BundleError};
+
+const LOCAL_SIGNATURE: &[u8] = b"PK\x03\x04";
+const LOCAL_SIZE: u64 = 30;
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
+/// The most that one byte of deflate can stand for.
+const DEFLATE_LIMIT: u64 = 1032;
+
+/// An entry of a bundle.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'bundle> {
+    bundle: &'bundle Bundle,
+    header: Header<'bundle>,
+}
+
+impl<'bundle> Entry<'bundle> {
+    pub(super) fn new(bundle: &'bundle Bundle, header: Header<'bundle>) -> Self {
+        Self { bundle, header }
+    }
+
+    /// The entry's name, decoded.
+    #[must_use]
+    pub fn name(&self) -> Cow<'bundle, str> {
+        super::decode_name(&self.header)
+    }
+
+    /// The name's bytes as stored.
+    #[must_use]
+    pub fn name_bytes(&self) -> &'bundle [u8] {
+        self.header.name
+    }
+
+    /// Size of the data in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.header.size
+    }
+
+    /// Size in the file in bytes.
+    #[must_use]
+    pub fn compressed_size(&self) -> u64 {
+        self.header.compressed_size
+    }
+
+    /// CRC-32 of the data, as the central directory states it.
+    #[must_use]
+    pub fn crc(&self) -> u32 {
+        self.header.crc
+    }
+
+    /// Whether the data lies in the file as it is.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.header.method == STORED
+    }
+
+    /// Whether the entry stands for a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.header.name.ends_with(b"/")
+    }
+
+    /// Whether the file had an executable bit when the bundle was made on Unix.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        self.header.mode & 0o111 != 0
+    }
+
+    /// Modification time and date in MS-DOS form: `(time, date)`.
+    #[must_use]
+    pub fn modified(&self) -> (u16, u16) {
+        self.header.modified
+    }
+
+    /// Where the data starts in the file.
+    ///
+    /// # Errors
+    /// [`BundleError::Entry`] when the local header is not sound or the data reaches outside the
+    /// file.
+    pub fn data_offset(&self) -> Result<u64, BundleError> {
+        self.stored_bytes().map(|(offset, _)| offset)
+    }
+
+    /// The data. CRC-32 is checked.
+    ///
+    /// # Errors
+    /// [`BundleError::Entry`] when the data cannot be reached, inflated or does not match its size
+    /// or checksum.
+    pub fn read(&self) -> Result<Cow<'bundle, [u8]>, BundleError> {
+        let data = self.read_unverified()?;
+        let crc = crc32fast::hash(&data);
+        if crc != self.header.crc {
+            return Err(self.error(
+                "crc-32 of the data",
+                format!("{:#010x}", self.header.crc),
+                format!("{crc:#010x}"),
+            ));
+        }
+        Ok(data)
+    }
+
+    /// The data without a look at its CRC-32: for bytecode, which CPython too loads from a `.pyc`
+    /// file as it is, and which an application start reads by the megabyte.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for the checksum.
+    pub fn read_unverified(&self) -> Result<Cow<'bundle, [u8]>, BundleError> {
+        if self.header.is_encrypted {
+            return Err(self.error("data", "no encryption".into(), "encrypted data".into()));
+        }
+        let (_, stored) = self.stored_bytes()?;
+        match self.header.method {
+            STORED if self.header.size == self.header.compressed_size => Ok(Cow::Borrowed(stored)),
+            STORED => Err(self.error(
+                "size of stored data",
+                format!("{} bytes, as in the file", self.header.compressed_size),
+                format!("{} bytes", self.header.size),
+            )),
+            DEFLATED => self.inflate(stored).map(Cow::Owned),
+            other => Err(self.error(
+                "compression method",
+                "0 (stored) or 8 (deflated)".into(),
+                format!("{other}"),
+            )),
+        }
+    }
+
+    /// Follows the local header to the bytes in the file.
+    fn stored_bytes(&self) -> Result<(u64, &'bundle [u8]), BundleError> {
+        let map: &'bundle [u8] = self.bundle.bytes();
+        let outside = |what, end: Option<u64>| {
+            self.error(
+                what,
+                format!("an end within the file's {} bytes", map.len()),
+                end.map_or("an offset past 2^64".into(), |end| format!("offset {end}")),
+            )
+        };
+        let start = self.header.local_header;
+        let end = start.checked_add(LOCAL_SIZE);
+        let local = slice(map, start, end).ok_or_else(|| outside("local header", end))?;
+        if &local[..4] != LOCAL_SIGNATURE {
+            return Err(self.error(
+                "local header",
+                printable(LOCAL_SIGNATURE),
+                printable(&local[..4]),
+            ));
+        }
+        let name = u64::from(u16::from_le_bytes([local[26], local[27]]));
+        let extra = u64::from(u16::from_le_bytes([local[28], local[29]]));
+        // Cannot overflow: `start + LOCAL_SIZE` is within the file.
+        let data = start + LOCAL_SIZE + name + extra;
+        let end = data.checked_add(self.header.compressed_size);
+        let bytes = slice(map, data, end).ok_or_else(|| outside("data", end))?;
+        Ok((data, bytes))
+    }
+
+    fn inflate(&self, stored: &[u8]) -> Result<Vec<u8>, BundleError> {
+        let limit = (stored.len() as u64).saturating_mul(DEFLATE_LIMIT);
+        if self.header.size > limit {
+            return Err(self.error(
+                "size of deflated data",
+                format!("at most {limit} bytes from {} in the file", stored.len()),
+                format!("{} bytes", self.header.size),
+            ));
+        }
+        // At most 1032 times what is mapped, so it fits a usize.
+        let size = self.header.size as usize;
+        let mut data = vec![0; size];
+        let mut inflater = flate2::Decompress::new(false);
+        let status =
+            inflater.decompress(stored, &mut data, flate2::FlushDecompress::Finish).map_err(
+                |error| self.error("deflated data", "a deflate stream".into(), error.to_string()),
+            )?;
+        if status != flate2::Status::StreamEnd || inflater.total_out() != self.header.size {
+            return Err(self.error(
+                "deflated data",
+                format!("a stream of {size} bytes"),
+                match status {
+                    flate2::Status::StreamEnd => format!("{} bytes", inflater.total_out()),
+                    _ if inflater.total_in() == stored.len() as u64 => "a stream cut off".into(),
+                    _ => "a longer stream".into(),
+                },
+            ));
+        }
+        Ok(data)
+    }
+
+    fn error(&self, what: &'static str, expected: String, found: String) -> BundleError {
+        BundleError::Entry {
+            path: self.bundle.path().to_owned(),
+            entry: self.name().into_owned(),
+            what,
+            expected,
+            found,
+        }
+    }
+}
+
+/// `map[start..end]` if that lies within the map.
+fn slice(map: &[u8], start: u64, end: Option<u64>) -> Option<&[u8]> {
+    map.get(usize::try_from(start).ok()?..usize::try_from(end?).ok()?)
+}

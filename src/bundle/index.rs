@@ -1,0 +1,432 @@
+//! Names of a bundle: dotted-name lookups for imports, made by one borrowed walk.
+//!
+//! The index has one slot for each *stem*: the path of a would-be module without its suffix, such
+//! as `pkg/mod`. A slot says at once whether the stem is an extension module, a source, bytecode,
+//! a package, or a directory that only has something below it, so that finding a module is one
+//! hash of `prefix + name` and one probe. No name is copied: a slot keeps where its stem lies in
+//! the mapped directory (names that are not UTF-8 are decoded into a side buffer first, as
+//! zipimport decodes code page 437).
+//!
+//! Names that no file system would give (absolute, with `.` or `..` components, with NUL or a
+//! backslash) are not indexed; nothing can reach such an entry. Of two entries with the same name
+//! the later one counts, as in `zipimport`.
+
+use std::path::Path;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use super::codepage::decode_cp437;
+use super::directory::{CentralDirectory, Header};
+use super::suffixes::FileKind;
+use super::{BundleError, Suffixes};
+
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// The entries that can make up one module, as offsets into the central directory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ModuleFiles {
+    extension: u32,
+    source: u32,
+    bytecode: u32,
+    cached: u32,
+    extension_rank: u8,
+}
+
+impl ModuleFiles {
+    const EMPTY: Self = Self {
+        extension: NONE,
+        source: NONE,
+        bytecode: NONE,
+        cached: NONE,
+        extension_rank: u8::MAX,
+    };
+
+    fn is_empty(&self) -> bool {
+        self.extension == NONE && self.source == NONE && self.bytecode == NONE
+    }
+}
+
+/// Everything the bundle has under one stem.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    /// Where the stem's bytes are: in the map, or behind it in the side buffer.
+    position: u64,
+    length: u32,
+    /// `stem/` has entries below it.
+    is_directory: bool,
+    /// Something below `stem/` is not a Python file.
+    carries_files: bool,
+    /// `stem.py` and its kin.
+    module: ModuleFiles,
+    /// `stem/__init__.py` and its kin.
+    package: ModuleFiles,
+}
+
+/// What an import of a name finds. The entries are offsets of central directory headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A module or package with code.
+    Module(FoundModule),
+    /// A directory without `__init__`: a portion of a namespace package.
+    NamespacePortion,
+}
+
+/// A module or package and the entries it can be made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundModule {
+    /// Whether it is a package.
+    pub is_package: bool,
+    /// What to load.
+    pub kind: FoundKind,
+}
+
+/// Which entries a module is loaded from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundKind {
+    /// An extension module.
+    Extension(u32),
+    /// A source and the bytecode that may stand for it: at its PEP 3147 name, or beside it.
+    Source {
+        /// `mod.py`
+        source: u32,
+        /// `__pycache__/mod.TAG.pyc` for the Python that asks.
+        cached: Option<u32>,
+        /// `mod.pyc`
+        beside: Option<u32>,
+    },
+    /// Bytecode without a source.
+    Bytecode(u32),
+}
+
+/// The module index of a bundle.
+#[derive(Debug)]
+pub struct Index {
+    slots: Vec<Slot>,
+    table: HashTable<u32>,
+    hasher: RandomState,
+    decoded: Vec<u8>,
+    entries: usize,
+    modules: usize,
+}
+
+/// A name as the index sees it: its bytes and where they lie.
+struct Name<'name> {
+    bytes: &'name [u8],
+    position: u64,
+}
+
+impl<'name> Name<'name> {
+    fn cut(&self, length: usize) -> Name<'name> {
+        Name { bytes: &self.bytes[..length], position: self.position }
+    }
+}
+
+impl Index {
+    /// Walks the central directory of `map` and indexes every name.
+    ///
+    /// # Errors
+    /// [`BundleError::Corrupt`] when a header is not sound.
+    pub(super) fn build(
+        map: &[u8],
+        path: &Path,
+        directory: &CentralDirectory,
+        suffixes: &Suffixes,
+    ) -> Result<Self, BundleError> {
+        // A header is at least 46 bytes and real names average 40, so this rarely grows.
+        let expected = (directory.end - directory.start) / 96;
+        let mut index = Self {
+            slots: Vec::with_capacity(expected),
+            table: HashTable::with_capacity(expected),
+            hasher: RandomState::default(),
+            decoded: Vec::new(),
+            entries: 0,
+            modules: 0,
+        };
+        let mut last_directory: &[u8] = b"";
+        let mut last_directory_slot: Option<u32> = None;
+        for header in directory.headers(map, path) {
+            let header = header?;
+            index.entries += 1;
+            if !is_servable(header.name) {
+                continue;
+            }
+            // The directory fits in 4 GiB: `locate` made sure.
+            let ordinal = (header.offset - directory.start) as u32;
+            if !header.is_utf8 && !header.name.is_ascii() {
+                index.add_decoded(map, &header, ordinal, suffixes);
+                continue;
+            }
+            let name = Name { bytes: header.name, position: header.offset as u64 + 46 };
+            let split = name.bytes.iter().rposition(|byte| *byte == b'/');
+            let parent = split.map_or(&b""[..], |at| &name.bytes[..at]);
+            if parent != last_directory {
+                last_directory = parent;
+                last_directory_slot = index.add_directory(map, &name.cut(parent.len()));
+            }
+            index.add_file(map, &name, split, last_directory_slot, ordinal, suffixes);
+        }
+        Ok(index)
+    }
+
+    /// Adds an entry whose name has to be decoded first.
+    fn add_decoded(&mut self, map: &[u8], header: &Header, ordinal: u32, suffixes: &Suffixes) {
+        let text = decode_cp437(header.name);
+        let position = (map.len() + self.decoded.len()) as u64;
+        self.decoded.extend_from_slice(text.as_bytes());
+        let name = Name { bytes: text.as_bytes(), position };
+        let split = name.bytes.iter().rposition(|byte| *byte == b'/');
+        let parent = self.add_directory(map, &name.cut(split.unwrap_or(0)));
+        self.add_file(map, &name, split, parent, ordinal, suffixes);
+    }
+
+    /// Makes sure that a directory and all directories above it have slots; returns its own, or
+    /// `None` for the root.
+    fn add_directory(&mut self, map: &[u8], name: &Name) -> Option<u32> {
+        if name.bytes.is_empty() {
+            return None;
+        }
+        let slot = self.slot_mut(map, name);
+        let known = self.slots[slot as usize].is_directory;
+        self.slots[slot as usize].is_directory = true;
+        if !known && let Some(at) = name.bytes.iter().rposition(|byte| *byte == b'/') {
+            self.add_directory(map, &name.cut(at));
+        }
+        Some(slot)
+    }
+
+    /// Adds one file to the slot of its stem.
+    fn add_file(
+        &mut self,
+        map: &[u8],
+        name: &Name,
+        split: Option<usize>,
+        parent_slot: Option<u32>,
+        ordinal: u32,
+        suffixes: &Suffixes,
+    ) {
+        let base_start = split.map_or(0, |at| at + 1);
+        let base = &name.bytes[base_start..];
+        if base.is_empty() {
+            return; // An entry for a directory itself; its slot was made by the caller.
+        }
+        let parent = &name.bytes[..base_start.saturating_sub(1)];
+        if parent == b"__pycache__" || parent.ends_with(b"/__pycache__") {
+            if let Some(stem) = suffixes.cached_stem(base) {
+                self.add_cached(map, &parent[..parent.len() - b"__pycache__".len()], stem, ordinal);
+            }
+            return;
+        }
+        let (stem, kind) = match suffixes.classify(base) {
+            kind @ (FileKind::Source(stem)
+            | FileKind::Bytecode(stem)
+            | FileKind::Extension(stem, _)) => (stem, kind),
+            FileKind::Typing => return,
+            FileKind::Data => {
+                self.mark_files(map, name, parent_slot);
+                return;
+            }
+        };
+        let is_init = stem == b"__init__";
+        if matches!(kind, FileKind::Extension(..)) {
+            self.mark_files(map, name, parent_slot);
+        }
+        let slot = match (is_init, parent_slot) {
+            (true, Some(slot)) => slot,
+            (true, None) => self.slot_mut(map, name), // `__init__.py` at the root: just a module.
+            (false, _) => self.slot_mut(map, &name.cut(base_start + stem.len())),
+        };
+        let slot = &mut self.slots[slot as usize];
+        let files =
+            if is_init && parent_slot.is_some() { &mut slot.package } else { &mut slot.module };
+        if files.is_empty() {
+            self.modules += 1;
+        }
+        match kind {
+            FileKind::Source(_) => files.source = ordinal,
+            FileKind::Bytecode(_) => files.bytecode = ordinal,
+            FileKind::Extension(_, rank) if rank <= files.extension_rank => {
+                files.extension = ordinal;
+                files.extension_rank = rank;
+            }
+            FileKind::Extension(..) | FileKind::Typing | FileKind::Data => {}
+        }
+    }
+
+    /// Adds `directory__pycache__/stem.TAG.pyc` to the slot of `directory/stem`. The stem is not a
+    /// run of bytes in the map, so it goes to the side buffer; bundles for one Python have none.
+    fn add_cached(&mut self, map: &[u8], directory: &[u8], stem: &[u8], ordinal: u32) {
+        let is_package = stem == b"__init__" && !directory.is_empty();
+        let position = (map.len() + self.decoded.len()) as u64;
+        let mut key = directory.to_vec();
+        if is_package {
+            key.pop(); // the slash: a package's slot is its directory's
+        } else {
+            key.extend_from_slice(stem);
+        }
+        self.decoded.extend_from_slice(&key);
+        let slot = self.slot_mut(map, &Name { bytes: &key, position });
+        let slot = &mut self.slots[slot as usize];
+        if is_package {
+            slot.package.cached = ordinal;
+        } else {
+            slot.module.cached = ordinal;
+        }
+    }
+
+    /// Notes that every directory above a file carries files besides Python's.
+    fn mark_files(&mut self, map: &[u8], name: &Name, parent_slot: Option<u32>) {
+        let mut slot = parent_slot;
+        while let Some(number) = slot {
+            let current = &mut self.slots[number as usize];
+            if current.carries_files {
+                return; // and so does everything above
+            }
+            current.carries_files = true;
+            let length = current.length as usize;
+            slot = name.bytes[..length]
+                .iter()
+                .rposition(|byte| *byte == b'/')
+                .map(|at| self.slot_mut(map, &name.cut(at)));
+        }
+    }
+
+    /// The slot of a stem, made when there is none.
+    fn slot_mut(&mut self, map: &[u8], name: &Name) -> u32 {
+        let Self { slots, table, hasher, decoded, .. } = self;
+        let hash = hasher.hash_one(Stem(name.bytes));
+        let entry = table.entry(
+            hash,
+            |slot| stem_of(map, decoded, &slots[*slot as usize]) == name.bytes,
+            |slot| hasher.hash_one(Stem(stem_of(map, decoded, &slots[*slot as usize]))),
+        );
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
+            hashbrown::hash_table::Entry::Vacant(entry) => {
+                // Fewer slots than directory bytes, which fit a u32.
+                let number = slots.len() as u32;
+                entry.insert(number);
+                slots.push(Slot {
+                    position: name.position,
+                    length: name.bytes.len() as u32,
+                    is_directory: false,
+                    carries_files: false,
+                    module: ModuleFiles::EMPTY,
+                    package: ModuleFiles::EMPTY,
+                });
+                number
+            }
+        }
+    }
+
+    fn slot(&self, map: &[u8], stem: &[u8]) -> Option<&Slot> {
+        let hash = self.hasher.hash_one(Stem(stem));
+        let number = self
+            .table
+            .find(hash, |slot| stem_of(map, &self.decoded, &self.slots[*slot as usize]) == stem)?;
+        Some(&self.slots[*number as usize])
+    }
+
+    /// What an import of the module at `stem` (`pkg/mod`) finds. The order is that of CPython's
+    /// `FileFinder.find_spec`: a package before a module before a namespace portion.
+    pub(super) fn find(&self, map: &[u8], stem: &[u8]) -> Option<Found> {
+        let slot = self.slot(map, stem)?;
+        let found = |is_package, kind| Some(Found::Module(FoundModule { is_package, kind }));
+        if let Some(kind) = choose(&slot.package) {
+            return found(true, kind);
+        }
+        if let Some(kind) = choose(&slot.module) {
+            return found(false, kind);
+        }
+        slot.is_directory.then_some(Found::NamespacePortion)
+    }
+
+    /// Whether `directory` is a regular package, that is, has an `__init__`.
+    pub(super) fn is_regular_package(&self, map: &[u8], directory: &[u8]) -> bool {
+        self.slot(map, directory).is_some_and(|slot| !slot.package.is_empty())
+    }
+
+    /// Whether `directory` is a directory, with an entry of its own or only entries below it.
+    pub(super) fn is_directory(&self, map: &[u8], directory: &[u8]) -> bool {
+        self.slot(map, directory).is_some_and(|slot| slot.is_directory)
+    }
+
+    /// Whether anything below `directory` is not a Python file.
+    pub(super) fn carries_files(&self, map: &[u8], directory: &[u8]) -> bool {
+        self.slot(map, directory).is_some_and(|slot| slot.carries_files)
+    }
+
+    /// How many entries the central directory lists.
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// How many modules and packages can be imported.
+    pub(super) fn modules(&self) -> usize {
+        self.modules
+    }
+}
+
+/// A stem as hashed: its bytes alone, without the length that slices add.
+struct Stem<'bytes>(&'bytes [u8]);
+
+impl std::hash::Hash for Stem<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(self.0);
+    }
+}
+
+/// The bytes of a slot's stem.
+fn stem_of<'bytes>(map: &'bytes [u8], decoded: &'bytes [u8], slot: &Slot) -> &'bytes [u8] {
+    let start = slot.position as usize;
+    let length = slot.length as usize;
+    if start < map.len() {
+        &map[start..start + length]
+    } else {
+        &decoded[start - map.len()..start - map.len() + length]
+    }
+}
+
+/// Which of a module's files is loaded: extension, source, bytecode, in CPython's order.
+fn choose(files: &ModuleFiles) -> Option<FoundKind> {
+    let some = |ordinal: u32| (ordinal != NONE).then_some(ordinal);
+    if let Some(extension) = some(files.extension) {
+        return Some(FoundKind::Extension(extension));
+    }
+    if let Some(source) = some(files.source) {
+        return Some(FoundKind::Source {
+            source,
+            cached: some(files.cached),
+            beside: some(files.bytecode),
+        });
+    }
+    some(files.bytecode).map(FoundKind::Bytecode)
+}
+
+/// Whether an entry's name is one that a file below a directory can have.
+pub(super) fn is_servable(name: &[u8]) -> bool {
+    if name.is_empty() || name[0] == b'/' {
+        return false;
+    }
+    // A dot starts every component that is `.` or `..`; most names have none after a slash.
+    let mut component_start = true;
+    for (at, byte) in name.iter().enumerate() {
+        match byte {
+            0 | b'\\' => return false,
+            b'/' if component_start => return false, // an empty component
+            b'/' => component_start = true,
+            b'.' if component_start => {
+                let rest = &name[at..];
+                let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+                if matches!(&rest[..end], b"." | b"..") {
+                    return false;
+                }
+                component_start = false;
+            }
+            _ => component_start = false,
+        }
+    }
+    true
+}

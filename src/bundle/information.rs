@@ -1,0 +1,121 @@
+//! What a bundle was built for: the entry `mmport.json` at its root.
+//!
+//! Facts that cannot be told from the rest of the zip and are needed before Python starts: which
+//! Python and platform fit, and which entry point `__main__.py` calls. Nothing that the zip says
+//! elsewhere is repeated here, so nothing here can be stale. A zip without it is served all the
+//! same.
+
+use serde::{Deserialize, Serialize};
+
+/// Name of the entry.
+pub const INFORMATION_ENTRY: &str = "mmport.json";
+
+/// The layout that this version writes and reads.
+pub const INFORMATION_FORMAT: u32 = 1;
+
+/// What `mmport build` noted about a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildInformation {
+    /// Layout of this entry, [`INFORMATION_FORMAT`].
+    pub format: u32,
+    /// Version of mmport that built the bundle.
+    pub mmport: String,
+    /// The Python it was built for.
+    pub python: TargetPython,
+    /// What `__main__.py` runs; `None` for a bundle that acts as Python.
+    #[serde(default)]
+    pub entry: Option<BundleEntryPoint>,
+    /// Globs of packages that are materialized whatever they hold.
+    #[serde(default)]
+    pub materialize: Vec<String>,
+    /// Globs of packages that are never materialized.
+    #[serde(default)]
+    pub no_materialize: Vec<String>,
+}
+
+/// A Python as far as a bundle depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetPython {
+    /// `sys.implementation.name`: `cpython`.
+    pub implementation: String,
+    /// Major and minor version: `3.11`.
+    pub version: String,
+    /// `sys.implementation.cache_tag`: `cpython-311`.
+    pub cache_tag: String,
+    /// `SOABI`: `cpython-311-x86_64-linux-gnu`.
+    pub soabi: String,
+    /// `sysconfig.get_platform()`: `linux-x86_64`.
+    pub platform: String,
+    /// Whether the bundle holds extension modules or shared libraries, so that the platform has to
+    /// match.
+    pub native: bool,
+}
+
+/// What a bundle runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum BundleEntryPoint {
+    /// A console script of a distribution.
+    Script {
+        /// Name of the script.
+        name: String,
+        /// Module that it imports.
+        module: String,
+        /// What it calls in there; may be dotted.
+        object: String,
+    },
+    /// `-e module:function`
+    Object {
+        /// Module that is imported.
+        module: String,
+        /// What is called in there; may be dotted.
+        object: String,
+    },
+    /// `-m name`
+    Module {
+        /// The module or package.
+        name: String,
+    },
+    /// A `__main__.py` of the bundle's own.
+    Main,
+}
+
+/// Why `mmport.json` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InformationError {
+    /// It is not the JSON that this version expects.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// It has another layout.
+    #[error("format {0}")]
+    Format(u64),
+}
+
+impl BuildInformation {
+    /// Parses the entry's data.
+    pub(super) fn parse(data: &[u8]) -> Result<Self, InformationError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u64,
+        }
+        // The format first: another layout should be named as such, not as a missing field.
+        let Format { format } = serde_json::from_slice(data)?;
+        if format != u64::from(INFORMATION_FORMAT) {
+            return Err(InformationError::Format(format));
+        }
+        Ok(serde_json::from_slice(data)?)
+    }
+}
+
+impl std::fmt::Display for BundleEntryPoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Script { name, module, object } => {
+                write!(formatter, "{name} = {module}:{object}")
+            }
+            Self::Object { module, object } => write!(formatter, "{module}:{object}"),
+            Self::Module { name } => write!(formatter, "-m {name}"),
+            Self::Main => formatter.write_str("__main__.py"),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Bundles: zips that can be served from a memory map.
+//!
+//! A bundle is an ordinary zip; whatever wrote it, it can be served. Data goes one way:
+//! file → [`Mapping`] → central directory → [`Index`] → [`Entry`] → bytes, and each
+//! step happens once. Nothing here knows Python beyond the file names that mean a module
+//! ([`Suffixes`]), and nothing is believed that the file says about itself: every offset, size and
+//! name is checked before it is used, because a bundle may be hostile.
+
+mod codepage;
+mod contents;
+mod directory;
+mod entry;
+mod error;
+mod index;
+mod information;
+mod mapping;
+mod names;
+mod open;
+mod suffixes;
+#[cfg(test)]
+mod tests;
+
+pub use contents::{Contents, Distribution, ScriptEntryPoint, Sizes};
+pub use entry::Entry;
+pub use error::BundleError;
+pub use index::{Found, FoundKind, FoundModule, Index};
+pub use information::{
+    BuildInformation, BundleEntryPoint, INFORMATION_ENTRY, INFORMATION_FORMAT, TargetPython,
+};
+pub use mapping::Mapping;
+pub use names::Child;
+pub use open::Bundle;
+use open::decode_name;
+pub use suffixes::{Suffixes, is_python_file, is_shared_library};

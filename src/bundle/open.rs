@@ -1,0 +1,195 @@
+//! An open bundle: its map, its index, and the ways to its entries.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::directory::CentralDirectory;
+use super::index::{Found, Index};
+use super::names::Names;
+use super::{BuildInformation, BundleError, Entry, INFORMATION_ENTRY, Mapping, Suffixes, codepage};
+
+/// A bundle, mapped and indexed.
+#[derive(Debug)]
+pub struct Bundle {
+    mapping: Mapping,
+    directory: CentralDirectory,
+    index: Index,
+    suffixes: Suffixes,
+    names: OnceLock<Names>,
+}
+
+impl Bundle {
+    /// Opens, maps and indexes the bundle at `path` for a Python with the given suffixes.
+    ///
+    /// # Errors
+    /// Any [`BundleError`] but [`BundleError::Entry`] and [`BundleError::NoEntry`]: entries are
+    /// looked at when they are read.
+    pub fn open(path: &Path, suffixes: Suffixes) -> Result<Self, BundleError> {
+        let mapping = Mapping::open(path)?;
+        let directory = CentralDirectory::locate(&mapping, path)?;
+        let index = Index::build(&mapping, path, &directory, &suffixes)?;
+        tracing::debug!(
+            target: "mmport::bundle",
+            bundle = %path.display(),
+            bytes = mapping.len(),
+            entries = index.entries(),
+            modules = index.modules(),
+            "opened"
+        );
+        Ok(Self { mapping, directory, index, suffixes, names: OnceLock::new() })
+    }
+
+    /// The path that was opened, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.mapping.path()
+    }
+
+    /// The whole file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.mapping
+    }
+
+    /// The bytes of the central directory: names, sizes and checksums of all entries.
+    #[must_use]
+    pub fn directory_bytes(&self) -> &[u8] {
+        &self.mapping[self.directory.start..self.directory.end]
+    }
+
+    /// The suffixes by which this bundle was indexed.
+    #[must_use]
+    pub fn suffixes(&self) -> &Suffixes {
+        &self.suffixes
+    }
+
+    /// How many entries the central directory lists.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
+        self.index.entries()
+    }
+
+    /// How many modules and packages can be imported.
+    #[must_use]
+    pub fn module_count(&self) -> usize {
+        self.index.modules()
+    }
+
+    /// What an import of `name` in the directory `prefix` (empty, or ending in `/`) finds.
+    #[must_use]
+    pub fn find(&self, prefix: &str, name: &str) -> Option<Found> {
+        // Joined on the stack: this is asked for every import of the process.
+        let mut buffer = [0_u8; 256];
+        let length = prefix.len() + name.len();
+        match buffer.get_mut(..length) {
+            Some(stem) => {
+                stem[..prefix.len()].copy_from_slice(prefix.as_bytes());
+                stem[prefix.len()..].copy_from_slice(name.as_bytes());
+                self.index.find(&self.mapping, stem)
+            }
+            None => self.index.find(&self.mapping, [prefix, name].concat().as_bytes()),
+        }
+    }
+
+    /// Whether `directory` (no slash at its end) has an `__init__`.
+    #[must_use]
+    pub fn is_regular_package(&self, directory: &str) -> bool {
+        self.index.is_regular_package(&self.mapping, directory.as_bytes())
+    }
+
+    /// Whether the bundle has a directory of that name (no slash at its end).
+    #[must_use]
+    pub fn is_directory(&self, directory: &str) -> bool {
+        self.index.is_directory(&self.mapping, directory.as_bytes())
+    }
+
+    /// Whether anything below `directory` (no slash at its end) is not a Python file.
+    #[must_use]
+    pub fn carries_files(&self, directory: &str) -> bool {
+        self.index.carries_files(&self.mapping, directory.as_bytes())
+    }
+
+    /// The entry whose header lies at `ordinal` in the central directory, as [`Self::find`] gives
+    /// it.
+    ///
+    /// # Errors
+    /// [`BundleError::Corrupt`] when no sound header starts there.
+    pub fn entry_at(&self, ordinal: u32) -> Result<Entry<'_>, BundleError> {
+        let offset = self.directory.start + ordinal as usize;
+        let header = self.directory.header_at(&self.mapping, self.path(), offset)?;
+        Ok(Entry::new(self, header))
+    }
+
+    /// The entry named `name`, or `None`.
+    ///
+    /// # Errors
+    /// [`BundleError::Corrupt`] when the central directory is not sound.
+    pub fn entry(&self, name: &str) -> Result<Option<Entry<'_>>, BundleError> {
+        self.names()?.find(name).map(|ordinal| self.entry_at(ordinal)).transpose()
+    }
+
+    /// The data of the entry named `name`.
+    ///
+    /// # Errors
+    /// [`BundleError::NoEntry`] when there is none, and what [`Entry::read`] finds wrong.
+    pub fn read(&self, name: &str) -> Result<Cow<'_, [u8]>, BundleError> {
+        let entry = self.entry(name)?.filter(|entry| !entry.is_directory());
+        entry
+            .ok_or_else(|| BundleError::NoEntry {
+                path: self.path().to_owned(),
+                entry: name.to_owned(),
+            })?
+            .read()
+    }
+
+    /// The entries whose names start with `prefix`, sorted by name.
+    ///
+    /// # Errors
+    /// [`BundleError::Corrupt`] when the central directory is not sound.
+    pub fn entries_below(&self, prefix: &str) -> Result<Vec<Entry<'_>>, BundleError> {
+        self.names()?.below(prefix).map(|(_, ordinal)| self.entry_at(ordinal)).collect()
+    }
+
+    /// What the bundle was built for, or `None` for a zip that `mmport build` did not write.
+    ///
+    /// # Errors
+    /// [`BundleError::Entry`] when the entry is there but cannot be read or understood.
+    pub fn information(&self) -> Result<Option<BuildInformation>, BundleError> {
+        // `mmport build` puts this entry first, so the usual case is one header, not all names.
+        let first = self.directory.headers(&self.mapping, self.path()).next().transpose()?;
+        let entry = match first {
+            Some(header) if header.name == INFORMATION_ENTRY.as_bytes() => {
+                Some(Entry::new(self, header))
+            }
+            _ => self.entry(INFORMATION_ENTRY)?,
+        };
+        let Some(entry) = entry else { return Ok(None) };
+        BuildInformation::parse(&entry.read()?).map(Some).map_err(|error| BundleError::Entry {
+            path: self.path().to_owned(),
+            entry: INFORMATION_ENTRY.to_owned(),
+            what: "build information",
+            expected: "what `mmport build` of this version writes".into(),
+            found: error.to_string(),
+        })
+    }
+
+    pub(super) fn names(&self) -> Result<&Names, BundleError> {
+        if let Some(names) = self.names.get() {
+            return Ok(names);
+        }
+        let headers = self.directory.headers(&self.mapping, self.path());
+        let names = Names::build(headers, self.directory.start)?;
+        Ok(self.names.get_or_init(|| names))
+    }
+}
+
+/// The name of a header as text: UTF-8 where that is declared (with replacement characters where
+/// it is not true), else code page 437.
+pub(super) fn decode_name<'map>(header: &super::directory::Header<'map>) -> Cow<'map, str> {
+    if header.is_utf8 || header.name.is_ascii() {
+        String::from_utf8_lossy(header.name)
+    } else {
+        Cow::Owned(codepage::decode_cp437(header.name))
+    }
+}

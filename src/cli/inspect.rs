@@ -1,0 +1,167 @@
+//! `mmport inspect`: what is in a bundle, as text or JSON.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::bundle::{BuildInformation, Bundle, Contents};
+use crate::embed::identity;
+use crate::native::{MaterializeRules, MaterializedUnit, Units};
+use crate::python::full_message;
+
+use super::Failure;
+use super::failure::FAILED;
+
+/// Arguments of `mmport inspect`.
+#[derive(Debug, clap::Args)]
+pub(super) struct InspectArguments {
+    /// The bundle; any zip or wheel will do.
+    bundle: PathBuf,
+
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
+
+    /// Also read every entry and check its size and checksum.
+    #[arg(long)]
+    verify: bool,
+}
+
+/// Everything that is shown.
+#[derive(Debug, Serialize)]
+struct Inspection {
+    bundle: PathBuf,
+    bytes: usize,
+    entries: usize,
+    built_for: Option<BuildInformation>,
+    fits_this_python: bool,
+    #[serde(flatten)]
+    contents: Contents,
+    materialized: Vec<MaterializedUnit>,
+    verified_entries: Option<usize>,
+}
+
+/// Shows what is in a bundle.
+pub(super) fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
+    let inspection = look(arguments)?;
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&inspection).map(|json| json + "\n").map_err(|error| {
+            Failure { status: FAILED, message: format!("write JSON: {error}"), next_step: None }
+        })?
+    } else {
+        describe(&inspection)
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure {
+            status: FAILED,
+            message: format!("write to standard output: {error}"),
+            next_step: None,
+        }),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn look(arguments: &InspectArguments) -> Result<Inspection, Failure> {
+    let bundle = Bundle::open(&arguments.bundle, identity::suffixes(0))?;
+    let built_for = bundle.information()?;
+    let rules = match &built_for {
+        Some(information) => MaterializeRules::from_information(information, bundle.path())
+            .map_err(|error| Failure {
+                status: FAILED,
+                message: full_message(&error),
+                next_step: Some(error.next_step()),
+            })?,
+        None => MaterializeRules::default(),
+    };
+    Ok(Inspection {
+        bundle: bundle.path().to_owned(),
+        bytes: bundle.bytes().len(),
+        entries: bundle.entry_count(),
+        fits_this_python: built_for.as_ref().and_then(identity::misfit).is_none(),
+        contents: bundle.contents()?,
+        materialized: Units::new(rules).materialized(&bundle)?,
+        verified_entries: if arguments.verify { Some(bundle.verify()?) } else { None },
+        built_for,
+    })
+}
+
+/// The inspection as text.
+fn describe(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |line: String| {
+        let _ = writeln!(text, "{line}");
+    };
+    let contents = &inspection.contents;
+    line(format!(
+        "{}: {}, {} entries, {} modules",
+        inspection.bundle.display(),
+        bytes(inspection.bytes as u64),
+        inspection.entries,
+        contents.modules
+    ));
+    match &inspection.built_for {
+        Some(information) => {
+            let python = &information.python;
+            let fits = if inspection.fits_this_python { "fits" } else { "does not fit" };
+            line(format!(
+                "built by mmport {} for {} {}{} ({fits} this mmport)",
+                information.mmport,
+                python.implementation,
+                python.version,
+                if python.native { format!(" on {}", python.platform) } else { String::new() },
+            ));
+            line(match &information.entry {
+                Some(entry) => format!("entry: {entry}"),
+                None => "entry: none; acts as Python with these packages".into(),
+            });
+        }
+        None => line("not built by mmport; served all the same".into()),
+    }
+    if let Some(entries) = inspection.verified_entries {
+        line(format!("verified: {entries} entries match their sizes and checksums"));
+    }
+    line(format!("\ndistributions ({}):", contents.distributions.len()));
+    for distribution in &contents.distributions {
+        line(format!("  {} {}", distribution.name, distribution.version));
+    }
+    line(format!("\nscripts ({}):", contents.scripts.len()));
+    for script in &contents.scripts {
+        line(format!("  {} = {}", script.name, script.value));
+    }
+    line("\nbytecode:".into());
+    for (python, count) in &contents.bytecode {
+        line(format!("  {count} modules for Python {python}"));
+    }
+    line(format!("\nextension modules and shared libraries ({}):", contents.libraries.len()));
+    for library in &contents.libraries {
+        line(format!("  {library}"));
+    }
+    line(format!("\nbrought out as files when imported ({}):", inspection.materialized.len()));
+    for unit in &inspection.materialized {
+        let reason = match unit.because.as_slice() {
+            [] => "asked for by --materialize".into(),
+            names => format!("holds {}", names.join(", ")),
+        };
+        line(format!("  {}: {} files, {}; {reason}", unit.unit, unit.files, bytes(unit.bytes)));
+    }
+    line("\nsizes:".into());
+    for (kind, sizes) in &contents.sizes {
+        line(format!(
+            "  {kind:8} {:6} entries, {} ({} in the bundle)",
+            sizes.entries,
+            bytes(sizes.bytes),
+            bytes(sizes.compressed)
+        ));
+    }
+    text
+}
+
+/// A size for people.
+fn bytes(count: u64) -> String {
+    indicatif::HumanBytes(count).to_string()
+}

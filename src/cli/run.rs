@@ -1,0 +1,73 @@
+//! `mmport run`: a bundle, or a script with packages.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::embed::{self, hosted};
+
+use super::with::{WithRequest, bundle_with, restart};
+use super::{Failure, Host};
+
+/// Arguments of `mmport run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArguments {
+    /// Install this requirement (name, version specifier, URL or path) into a cached bundle and run
+    /// SCRIPT from it; repeatable.
+    #[arg(long = "with", value_name = "REQUIREMENT")]
+    requirements: Vec<String>,
+
+    /// With --with: resolve the requirements again even if a bundle for them is cached.
+    #[arg(long, requires = "requirements")]
+    refresh: bool,
+
+    /// With --with: say nothing while the bundle is built.
+    #[arg(short, long, requires = "requirements")]
+    quiet: bool,
+
+    /// The bundle (with --with: a console script of the requirements, or a Python file), and the
+    /// program's arguments.
+    #[arg(
+        value_names = ["BUNDLE|SCRIPT", "ARGUMENTS"],
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
+
+/// Runs a bundle or a script; returns the program's exit status.
+pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
+    let Some((program, rest)) = arguments.command.split_first() else {
+        return Ok(2); // clap requires one
+    };
+    if arguments.requirements.is_empty() {
+        return run_bundle(program, rest, host);
+    }
+    let is_file = Path::new(program).is_file();
+    let script = (!is_file).then(|| program.to_string_lossy());
+    let request = WithRequest {
+        requirements: &arguments.requirements,
+        script: script.as_deref(),
+        refresh: arguments.refresh,
+        quiet: arguments.quiet,
+    };
+    let bundle = bundle_with(&request, host)?;
+    let path = bundle.path.as_os_str();
+    match (is_file, bundle.is_new) {
+        (false, false) => run_bundle(path, rest, host),
+        // A bundle without an entry point acts as Python, whose first argument is the script.
+        (true, false) => run_bundle(path, &arguments.command, host),
+        (_, true) => {
+            let mut again = vec![OsString::from("run"), path.to_owned()];
+            again.extend_from_slice(if is_file { &arguments.command } else { rest });
+            Err(restart(&again, host))
+        }
+    }
+}
+
+fn run_bundle(path: &OsStr, arguments: &[OsString], host: Host) -> Result<i32, Failure> {
+    Ok(match host {
+        Host::Embedded => embed::run_bundle(path, arguments)?,
+        Host::Running => hosted::run_bundle(path, arguments)?,
+    })
+}

@@ -1,0 +1,109 @@
+//! `mmport run --with`: bundles of requirements, built into the cache when they are first asked for.
+//!
+//! `ROOT/bundles-v1/KEY/NAME`, where `KEY` is the blake3 hash of everything that was asked for
+//! (mmport's version, the interpreter, the requirements in their order, the script) and `NAME` is
+//! the script's, so that a program which shows the name it was called by shows that. A cached
+//! bundle is used until `--refresh`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+use crate::build::{BuildRequest, Installer, Interruption, Progress, RequestedEntryPoint, build};
+use crate::native::cache_root;
+
+use super::failure::FAILED;
+use super::{Failure, Host};
+
+/// The version of the layout.
+const LAYOUT: &str = "bundles-v1";
+
+/// What a cached bundle is made of.
+pub(super) struct WithRequest<'request> {
+    /// Requirement specifiers.
+    pub requirements: &'request [String],
+    /// The console script that it runs; without one it acts as Python.
+    pub script: Option<&'request str>,
+    /// Build it even if it is cached.
+    pub refresh: bool,
+    /// Say nothing while it is built.
+    pub quiet: bool,
+}
+
+/// A cached bundle.
+pub(super) struct CachedBundle {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether this process has just built it, and so has threads and signal handlers that a
+    /// program should not inherit: [`restart`] then.
+    pub is_new: bool,
+}
+
+/// The cached bundle for a request, built when there is none.
+pub(super) fn bundle_with(request: &WithRequest, host: Host) -> Result<CachedBundle, Failure> {
+    let python = host.python()?;
+    let path = place(request, &python)?;
+    if path.is_file() && !request.refresh {
+        return Ok(CachedBundle { path, is_new: false });
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|error| Failure {
+            status: FAILED,
+            message: format!("make `{}`: {error}", directory.display()),
+            next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
+        })?;
+    }
+    let progress = if request.quiet { Progress::silent() } else { Progress::on_standard_error() };
+    let build_request = BuildRequest {
+        requirements: request.requirements.to_vec(),
+        entry: request.script.map(|script| RequestedEntryPoint::Script(script.to_owned())),
+        installer: Installer::from_environment()?,
+        interruption: Interruption::from_signals()?,
+        ..BuildRequest::new(path.clone(), python)
+    };
+    build(&build_request, &progress)?;
+    Ok(CachedBundle { path, is_new: true })
+}
+
+fn place(request: &WithRequest, python: &Path) -> Result<PathBuf, Failure> {
+    let root = cache_root().ok_or_else(|| Failure {
+        status: FAILED,
+        message: "find a cache directory: neither MMPORT_ROOT, XDG_CACHE_HOME nor HOME is set"
+            .into(),
+        next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
+    })?;
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |part: &[u8]| {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    };
+    add(env!("CARGO_PKG_VERSION").as_bytes());
+    add(python.as_os_str().as_bytes());
+    add(request.script.unwrap_or_default().as_bytes());
+    for requirement in request.requirements {
+        add(requirement.as_bytes());
+    }
+    let key = hasher.finalize().to_hex();
+    let name = request.script.unwrap_or("python");
+    // A script's name may not lead out of the directory; one with a slash is not found anyway.
+    let name = name.replace('/', "_");
+    Ok(root.join(LAYOUT).join(&key.as_str()[..32]).join(name))
+}
+
+/// Replaces this process by a fresh one that runs `arguments` of `mmport`.
+pub(super) fn restart(arguments: &[OsString], host: Host) -> Failure {
+    let error = match host {
+        Host::Embedded => match std::env::current_exe() {
+            Ok(mmport) => std::process::Command::new(mmport).args(arguments).exec(),
+            Err(error) => error,
+        },
+        Host::Running => match host.python() {
+            Ok(python) => {
+                std::process::Command::new(python).args(["-m", "mmport"]).args(arguments).exec()
+            }
+            Err(failure) => return failure,
+        },
+    };
+    Failure { status: FAILED, message: format!("start mmport again: {error}"), next_step: None }
+}

@@ -1,0 +1,199 @@
+//! `PyConfig`, the configuration of an interpreter that is about to start (PEP 587).
+//!
+//! The only file that touches CPython's initialization structures. Strings that are set are copied
+//! by CPython; everything is released when a [`Config`] is dropped.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+
+use pyo3::ffi;
+
+use super::LaunchError;
+use super::identity;
+
+/// The directories and the executable by which a Python knows itself.
+pub(super) struct PathConfiguration<'paths> {
+    /// `sys.executable`
+    pub executable: &'paths OsStr,
+    /// `sys.prefix` and `sys.exec_prefix`; the base prefixes are the embedded Python's own.
+    pub prefix: &'paths OsStr,
+}
+
+/// A configuration in the making.
+pub(super) struct Config {
+    raw: Box<ffi::PyConfig>,
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        // SAFETY: `raw` was initialized by `PyConfig_InitPythonConfig` and is cleared only here.
+        unsafe { ffi::PyConfig_Clear(&raw mut *self.raw) };
+    }
+}
+
+impl Config {
+    /// The configuration of the `python` command with the arguments `arguments`, of which the first
+    /// is the program itself. With `parse`, options of Python's are taken from them; without, they
+    /// become `sys.argv` as they are.
+    pub(super) fn new<S: AsRef<OsStr>>(arguments: &[S], parse: bool) -> Result<Self, LaunchError> {
+        let mut raw = Box::<ffi::PyConfig>::new_uninit();
+        // SAFETY: `PyConfig_InitPythonConfig` fills in every field of the structure it is given.
+        let mut config = Self {
+            raw: unsafe {
+                ffi::PyConfig_InitPythonConfig(raw.as_mut_ptr());
+                raw.assume_init()
+            },
+        };
+        config.raw.parse_argv = parse.into();
+        let arguments: Vec<CString> = arguments
+            .iter()
+            .map(|argument| c_string(argument.as_ref()))
+            .collect::<Result<_, _>>()?;
+        let mut pointers: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+        // SAFETY: `pointers` holds that many valid C strings; CPython copies them. This also
+        // preinitializes Python, with the encodings that the arguments and the environment ask for.
+        check(unsafe {
+            ffi::PyConfig_SetBytesArgv(
+                &raw mut *config.raw,
+                pointers.len() as ffi::Py_ssize_t,
+                pointers.as_mut_ptr(),
+            )
+        })?;
+        Ok(config)
+    }
+
+    /// Leaves the search for prefix and standard library to CPython, which starts from the
+    /// executable that it was built as: for plain Python.
+    pub(super) fn find_paths_from_base(mut self) -> Result<Self, LaunchError> {
+        let executable = OsStr::new(identity::EXECUTABLE);
+        self.set(|raw| &raw mut raw.program_name, executable)?;
+        self.set(|raw| &raw mut raw.executable, executable)?;
+        Ok(self)
+    }
+
+    /// Fixes every path: nothing is searched for, no `site-packages` but what lies in `prefix` is
+    /// on the path.
+    pub(super) fn fix_paths(mut self, paths: &PathConfiguration) -> Result<Self, LaunchError> {
+        use identity::{DYNLOAD, EXEC_PREFIX, EXECUTABLE, PREFIX, STDLIB, ZIP};
+        self.set(|raw| &raw mut raw.program_name, paths.executable)?;
+        self.set(|raw| &raw mut raw.executable, paths.executable)?;
+        self.set(|raw| &raw mut raw.base_executable, OsStr::new(EXECUTABLE))?;
+        self.set(|raw| &raw mut raw.prefix, paths.prefix)?;
+        self.set(|raw| &raw mut raw.exec_prefix, paths.prefix)?;
+        self.set(|raw| &raw mut raw.base_prefix, OsStr::new(PREFIX))?;
+        self.set(|raw| &raw mut raw.base_exec_prefix, OsStr::new(EXEC_PREFIX))?;
+        #[cfg(Py_3_11)]
+        self.set(|raw| &raw mut raw.stdlib_dir, OsStr::new(STDLIB))?;
+        self.raw.pathconfig_warnings = 0;
+        self.raw.user_site_directory = 0;
+        self.read()?;
+        // What `PYTHONPATH` names comes first, as it does for `python`.
+        let mut search_paths = self.python_path();
+        for path in [ZIP, STDLIB, DYNLOAD].into_iter().filter(|path| !path.is_empty()) {
+            search_paths.push(wide(OsStr::new(path))?);
+        }
+        for path in &search_paths {
+            // SAFETY: `path` is a wide string that ends in NUL; CPython copies it.
+            check(unsafe {
+                ffi::PyWideStringList_Append(&raw mut self.raw.module_search_paths, path.as_ptr())
+            })?;
+        }
+        self.raw.module_search_paths_set = 1;
+        Ok(self)
+    }
+
+    /// Whether `site` will be imported; `-S` says no.
+    pub(super) fn imports_site(&self) -> bool {
+        self.raw.site_import != 0
+    }
+
+    /// The optimization level that modules will be loaded for; known once paths are fixed.
+    pub(super) fn optimization(&self) -> u8 {
+        u8::try_from(self.raw.optimization_level.clamp(0, 2)).unwrap_or(0)
+    }
+
+    /// Starts the interpreter. Afterwards this thread holds the global interpreter lock.
+    pub(super) fn start(self) -> Result<(), LaunchError> {
+        // SAFETY: no interpreter is running yet (there is one launch per process), and `raw` is a
+        // complete configuration.
+        check(unsafe { ffi::Py_InitializeFromConfig(&raw const *self.raw) })
+    }
+
+    /// Has CPython fill in what depends on environment variables and arguments.
+    fn read(&mut self) -> Result<(), LaunchError> {
+        // SAFETY: `raw` was initialized; reading twice is allowed and changes nothing.
+        check(unsafe { ffi::PyConfig_Read(&raw mut *self.raw) })
+    }
+
+    /// The entries of `PYTHONPATH`, when the environment counts.
+    fn python_path(&self) -> Vec<Vec<libc::wchar_t>> {
+        let start = self.raw.pythonpath_env;
+        if start.is_null() || self.raw.use_environment == 0 {
+            return Vec::new();
+        }
+        // SAFETY: CPython keeps the variable as a wide string that ends in NUL.
+        let value = unsafe { std::slice::from_raw_parts(start, libc::wcslen(start)) };
+        if value.is_empty() {
+            return Vec::new();
+        }
+        value
+            .split(|character| *character == libc::wchar_t::from(b':'))
+            .map(|path| path.iter().copied().chain([0]).collect())
+            .collect()
+    }
+
+    /// Sets one string of the configuration.
+    fn set(
+        &mut self,
+        field: impl FnOnce(&mut ffi::PyConfig) -> *mut *mut libc::wchar_t,
+        value: &OsStr,
+    ) -> Result<(), LaunchError> {
+        let value = c_string(value)?;
+        let field = field(&mut self.raw);
+        // SAFETY: `field` points to a string field of `raw`; CPython copies the value and frees
+        // what was there.
+        check(unsafe { ffi::PyConfig_SetBytesString(&raw mut *self.raw, field, value.as_ptr()) })
+    }
+}
+
+fn c_string(value: &OsStr) -> Result<CString, LaunchError> {
+    CString::new(value.as_bytes())
+        .map_err(|_| LaunchError::Argument { argument: value.to_string_lossy().into_owned() })
+}
+
+/// A string decoded as CPython decodes its arguments, with a NUL at its end.
+fn wide(value: &OsStr) -> Result<Vec<libc::wchar_t>, LaunchError> {
+    let bytes = c_string(value)?;
+    // SAFETY: the argument is a C string; the result is NULL or a wide string that ends in NUL and
+    // belongs to us until `PyMem_RawFree`.
+    unsafe {
+        let decoded = ffi::Py_DecodeLocale(bytes.as_ptr(), std::ptr::null_mut());
+        if decoded.is_null() {
+            return Err(LaunchError::Argument { argument: value.to_string_lossy().into_owned() });
+        }
+        let copy = std::slice::from_raw_parts(decoded, libc::wcslen(decoded) + 1).to_vec();
+        ffi::PyMem_RawFree(decoded.cast());
+        Ok(copy)
+    }
+}
+
+/// A status of CPython's as a result; ends the process where CPython asks for that, as it does for
+/// `--version` and `--help`.
+fn check(status: ffi::PyStatus) -> Result<(), LaunchError> {
+    // SAFETY: these functions only look at the status.
+    unsafe {
+        if ffi::PyStatus_IsExit(status) != 0 {
+            std::process::exit(status.exitcode);
+        }
+        if ffi::PyStatus_Exception(status) == 0 {
+            return Ok(());
+        }
+    }
+    let message = if status.err_msg.is_null() {
+        "unknown error".into()
+    } else {
+        // SAFETY: an error status has a C string with static lifetime as its message.
+        unsafe { CStr::from_ptr(status.err_msg) }.to_string_lossy().into_owned()
+    };
+    Err(LaunchError::Start { message })
+}

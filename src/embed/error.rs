@@ -1,0 +1,100 @@
+//! Why a bundle or an interpreter could not be started.
+
+use std::path::PathBuf;
+
+use crate::bundle::{BundleEntryPoint, BundleError};
+use crate::python::MountError;
+
+use super::identity::{FULL_VERSION, Misfit, STDLIB};
+
+/// An error met before the program itself runs.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The bundle cannot be served.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+
+    /// The bundle was built for another Python or platform.
+    #[error(
+        "run bundle `{}`: it was built for {}, this mmport embeds {}",
+        bundle.display(), misfit.expected, misfit.found
+    )]
+    Misfit {
+        /// The bundle.
+        bundle: PathBuf,
+        /// What it needs and what there is.
+        misfit: Misfit,
+    },
+
+    /// The entry point of the bundle is not what it was said to be.
+    #[error("run entry point `{entry}` of bundle `{}`: {found}", bundle.display())]
+    EntryPoint {
+        /// The bundle.
+        bundle: PathBuf,
+        /// The entry point.
+        entry: BundleEntryPoint,
+        /// What is wrong with it.
+        found: String,
+    },
+
+    /// An argument or path holds a NUL byte.
+    #[error("start python: expected an argument without NUL bytes, found `{}`", argument.escape_debug())]
+    Argument {
+        /// The argument.
+        argument: String,
+    },
+
+    /// CPython did not start.
+    #[error("start python {FULL_VERSION} with its standard library in `{STDLIB}`: {message}")]
+    Start {
+        /// What CPython said.
+        message: String,
+    },
+
+    /// The bridge could not be put in place.
+    #[error("install the bundle finder: {message}")]
+    Install {
+        /// The Python exception.
+        message: String,
+    },
+}
+
+impl LaunchError {
+    /// The exit status that stands for this error.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Misfit { .. } => 126,
+            Self::EntryPoint { .. } => 127,
+            _ => 125,
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn next_step(&self) -> Option<String> {
+        Some(match self {
+            Self::Mount(MountError::Bundle(error)) => return error.next_step(),
+            Self::Mount(MountError::Store(error)) => error.next_step(),
+            Self::Mount(MountError::Path(_)) => "move the bundle to a path in UTF-8".into(),
+            Self::Misfit { bundle, .. } => format!(
+                "rebuild `{}` with `mmport build --python` naming this Python, or run it with an \
+                 mmport of the Python that it was built for",
+                bundle.display()
+            ),
+            Self::EntryPoint { bundle, .. } => {
+                format!("`mmport inspect {}` lists its entry points", bundle.display())
+            }
+            Self::Start { .. } => {
+                "check that this Python is still installed there, or build mmport again".into()
+            }
+            Self::Argument { .. } | Self::Install { .. } => return None,
+        })
+    }
+}
+
+impl From<BundleError> for LaunchError {
+    fn from(error: BundleError) -> Self {
+        Self::Mount(error.into())
+    }
+}

@@ -1,0 +1,140 @@
+//! The run modes of the embedded interpreter.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::Arc;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::bundle::Bundle;
+use crate::python::{MountError, MountedBundle, full_message, install_mounted};
+
+use super::config::{Config, PathConfiguration};
+use super::main_module::{Ending, run_main_module};
+use super::{BundleEnvironment, LaunchError, identity};
+
+/// The exit status of the process.
+pub type Status = i32;
+
+/// The status of a Python whose standard streams could not be flushed at the end.
+const FLUSH_FAILED: Status = 120;
+
+/// Runs the entry point of the bundle at `path`, as `python path` runs a zip with a `__main__.py`:
+/// `sys.argv` is `path` as given and then `arguments`. A bundle without `__main__` is Python with
+/// the bundle's packages, and `arguments` are Python's.
+///
+/// # Errors
+/// [`LaunchError`], when the program could not be started.
+pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, LaunchError> {
+    let bundle = open_fitting(Path::new(path))?;
+    let environment = BundleEnvironment::of_bundle(bundle.path());
+    let argv: Vec<&OsStr> = [path].into_iter().chain(arguments.iter().map(|a| &**a)).collect();
+    if bundle.find("", "__main__").is_none() {
+        return python_with(bundle, &environment, &argv);
+    }
+    let config = Config::new(&argv, false)?;
+    let mounted = start_with(bundle, config, &environment)?.0;
+    let ending = Python::attach(|py| {
+        install(py, &mounted)?;
+        run_main_module(py, &mounted)
+    })?;
+    Ok(finish(ending))
+}
+
+/// Runs Python with its own arguments (the first is the program) and the packages of a bundle.
+///
+/// # Errors
+/// [`LaunchError`], when Python could not be started.
+pub fn run_bundle_python(
+    bundle: &Path,
+    environment: &BundleEnvironment,
+    arguments: &[OsString],
+) -> Result<Status, LaunchError> {
+    let arguments: Vec<&OsStr> = arguments.iter().map(|argument| &**argument).collect();
+    python_with(open_fitting(bundle)?, environment, &arguments)
+}
+
+/// Runs plain Python with its own arguments; the first is the program.
+///
+/// # Errors
+/// [`LaunchError`], when Python could not be started.
+pub fn run_python(arguments: &[OsString]) -> Result<Status, LaunchError> {
+    Config::new(arguments, true)?.find_paths_from_base()?.start()?;
+    // SAFETY: the interpreter was just started by this thread.
+    Ok(unsafe { ffi::Py_RunMain() })
+}
+
+/// Runs Python with `arguments` and the packages of `bundle`.
+fn python_with(
+    bundle: Bundle,
+    environment: &BundleEnvironment,
+    arguments: &[&OsStr],
+) -> Result<Status, LaunchError> {
+    let config = Config::new(arguments, true)?;
+    let (mounted, imports_site) = start_with(bundle, config, environment)?;
+    // A virtual environment's packages are not there under `-S`, so neither are a bundle's.
+    if imports_site {
+        Python::attach(|py| install(py, &mounted))?;
+    }
+    // SAFETY: the interpreter was just started by this thread.
+    Ok(unsafe { ffi::Py_RunMain() })
+}
+
+/// Opens a bundle and checks that it was built for this Python.
+pub(super) fn open_fitting(path: &Path) -> Result<Bundle, LaunchError> {
+    let absolute = std::path::absolute(path).map_err(|_| MountError::Path(path.to_owned()))?;
+    let bundle = Bundle::open(&absolute, identity::suffixes(0))?;
+    match bundle.information()?.as_ref().and_then(identity::misfit) {
+        None => Ok(bundle),
+        Some(misfit) => Err(LaunchError::Misfit { bundle: path.to_owned(), misfit }),
+    }
+}
+
+/// Starts the interpreter in the environment of a bundle; also says whether it imports `site`.
+fn start_with(
+    bundle: Bundle,
+    config: Config,
+    environment: &BundleEnvironment,
+) -> Result<(Arc<MountedBundle>, bool), LaunchError> {
+    let config = config.fix_paths(&PathConfiguration {
+        executable: environment.executable.as_os_str(),
+        prefix: environment.prefix.as_os_str(),
+    })?;
+    let mounted = match config.optimization() {
+        0 => MountedBundle::adopt(bundle)?,
+        // Only now known, and rare: index the bytecode of that level instead.
+        level => MountedBundle::adopt(Bundle::open(bundle.path(), identity::suffixes(level))?)?,
+    };
+    let imports_site = config.imports_site();
+    config.start()?;
+    Ok((mounted, imports_site))
+}
+
+fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchError> {
+    install_mounted(py, mounted)
+        .map_err(|error| LaunchError::Install { message: full_message(&error) })
+}
+
+/// Ends the interpreter as `Py_RunMain` does.
+pub(super) fn finish(ending: Ending) -> Status {
+    // SAFETY: this thread started the interpreter and holds its lock; no `Python` token is alive.
+    let flushed = unsafe { ffi::Py_FinalizeEx() } == 0;
+    match ending {
+        Ending::Interrupted => die_of_interrupt(),
+        Ending::Status(_) if !flushed => FLUSH_FAILED,
+        Ending::Status(status) => status,
+    }
+}
+
+/// Ends the process by SIGINT, so that a shell sees what happened, as `python` does after an
+/// unhandled `KeyboardInterrupt`.
+fn die_of_interrupt() -> Status {
+    // SAFETY: both calls are async-signal-safe and have no preconditions.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+        libc::kill(libc::getpid(), libc::SIGINT);
+    }
+    // Only where the signal is blocked.
+    128 + libc::SIGINT
+}

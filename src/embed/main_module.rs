@@ -1,0 +1,133 @@
+//! Running `__main__`, and what its exceptions mean to the process.
+//!
+//! As `Modules/main.c` and `runpy._run_module_as_main` do for `python app.zip`, but without
+//! `runpy`, whose frames would stand in every traceback. `SystemExit` ends the process through
+//! CPython's own code; other exceptions are shown by `sys.excepthook`. CPython before 3.13 shows
+//! source lines of real files only when it writes the last traceback of a process; where the
+//! program has not set a hook of its own, `traceback.print_exception` writes it instead, which asks
+//! the loader for the lines.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::exceptions::{
+    PyAttributeError, PyImportError, PyKeyboardInterrupt, PySystemExit, PyTypeError,
+};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyCode, PyCodeMethods, PyDict};
+
+use crate::bundle::BundleEntryPoint;
+use crate::python::{BundleImporter, MountedBundle};
+
+use super::{LaunchError, Status};
+
+/// How a program ended, before the interpreter is finalized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With this exit status.
+    Status(Status),
+    /// By a `KeyboardInterrupt` that nobody handled.
+    Interrupted,
+}
+
+/// Runs the `__main__` module of a mounted bundle in the module `__main__` that is there.
+///
+/// # Errors
+/// [`LaunchError::EntryPoint`] when the bundle's entry point does not exist or cannot be called.
+/// What the program itself raises is shown and becomes the ending.
+pub fn run_main_module(
+    py: Python<'_>,
+    mounted: &Arc<MountedBundle>,
+) -> Result<Ending, LaunchError> {
+    let error = match execute(py, mounted) {
+        Ok(()) => return Ok(Ending::Status(0)),
+        Err(error) => error,
+    };
+    let entry = mounted.information().and_then(|information| information.entry.as_ref());
+    if let Some(entry) = entry
+        && let Some(found) = entry_point_mistake(py, &error, entry)
+    {
+        return Err(LaunchError::EntryPoint {
+            bundle: PathBuf::from(mounted.archive()),
+            entry: entry.clone(),
+            found,
+        });
+    }
+    Ok(end_with(py, error))
+}
+
+fn execute(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {
+    let importer = Bound::new(py, BundleImporter::of_bundle(Arc::clone(mounted)))?;
+    let main = py.import("__main__")?;
+    let namespace = main.dict();
+    let spec = importer.call_method1("find_spec", ("__main__",))?;
+    let code = importer.call_method1("get_code", ("__main__",))?;
+    for (name, value) in [
+        ("__file__", spec.getattr("origin")?),
+        ("__cached__", spec.getattr("cached")?),
+        ("__loader__", importer.into_any()),
+        ("__package__", "".into_pyobject(py)?.into_any()),
+        ("__spec__", spec),
+    ] {
+        namespace.set_item(name, value)?;
+    }
+    code.cast::<PyCode>()?.run(Some(&namespace), None).map(drop)
+}
+
+/// Shows what the program raised and says how the process ends. Does not return for `SystemExit`.
+fn end_with(py: Python<'_>, error: PyErr) -> Ending {
+    let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
+    if !error.is_instance_of::<PySystemExit>(py) {
+        // Best effort: without it, CPython's own hook shows the traceback, with fewer lines.
+        let _ = show_lines_from_bundles(py);
+    }
+    error.restore(py);
+    // SAFETY: an exception was just set. For `SystemExit` this finalizes and ends the process.
+    unsafe { ffi::PyErr_PrintEx(1) };
+    if interrupted { Ending::Interrupted } else { Ending::Status(1) }
+}
+
+/// Makes `sys.excepthook` one that asks loaders for source lines, unless the program set its own.
+fn show_lines_from_bundles(py: Python<'_>) -> PyResult<()> {
+    if py.version_info() >= (3, 13) {
+        return Ok(());
+    }
+    let sys = py.import("sys")?;
+    if sys.getattr("excepthook")?.is(&sys.getattr("__excepthook__")?) {
+        sys.setattr("excepthook", py.import("traceback")?.getattr("print_exception")?)?;
+    }
+    Ok(())
+}
+
+/// Whether an exception says that the entry point does not exist or cannot be called, and not that
+/// the program went wrong: it was raised in `__main__` itself, and looking the entry point up again
+/// fails the same way.
+fn entry_point_mistake(py: Python<'_>, error: &PyErr, entry: &BundleEntryPoint) -> Option<String> {
+    let (module, object) = match entry {
+        BundleEntryPoint::Script { module, object, .. }
+        | BundleEntryPoint::Object { module, object } => (module, object),
+        BundleEntryPoint::Module { .. } | BundleEntryPoint::Main => return None,
+    };
+    let suspicious = error.is_instance_of::<PyImportError>(py)
+        || error.is_instance_of::<PyAttributeError>(py)
+        || error.is_instance_of::<PyTypeError>(py);
+    if !suspicious || error.traceback(py)?.getattr("tb_next").is_ok_and(|next| !next.is_none()) {
+        return None;
+    }
+    let modules = py.import("sys").ok()?.getattr("modules").ok()?;
+    let modules = modules.cast::<PyDict>().ok()?;
+    let Some(mut value) = modules.get_item(module).ok()? else {
+        // The module was not found, or one of the packages above it.
+        let missing: String = error.value(py).getattr("name").ok()?.extract().ok()?;
+        let is_entry = *module == missing || module.starts_with(&format!("{missing}."));
+        return is_entry.then(|| format!("no module named `{missing}`"));
+    };
+    for attribute in object.split('.') {
+        value = match value.getattr(attribute) {
+            Ok(value) => value,
+            Err(_) => return Some(format!("`{module}` has no attribute `{object}`")),
+        };
+    }
+    (!value.is_callable()).then(|| format!("`{module}:{object}` cannot be called"))
+}

@@ -1,0 +1,25 @@
+//! The embedded interpreter: its configuration, its run modes, and how it ends.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `identity.rs` | which Python is embedded and where it lives, fixed at build time |
+//! | `environment.rs` | the directory that stands in for a virtual environment of a bundle |
+//! | `config.rs` | `PyConfig` |
+//! | `hosted.rs` | the same run modes inside a Python that is running already |
+//! | `launch.rs` | the run modes: a bundle's entry point, Python with a bundle, plain Python |
+//! | `main_module.rs` | running `__main__` and what its exceptions mean to the process |
+//!
+//! What is being imported is the bridge's business; this folder only says which bundle is mounted.
+
+mod config;
+mod environment;
+mod error;
+pub mod hosted;
+pub mod identity;
+mod launch;
+mod main_module;
+
+pub use environment::{BundleEnvironment, bundle_of_executable};
+pub use error::LaunchError;
+pub use launch::{Status, run_bundle, run_bundle_python, run_python};
+pub use main_module::{Ending, run_main_module};

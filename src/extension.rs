@@ -1,0 +1,32 @@
+//! The extension module `mmport._mmport`: the bridge, and the command line of the pip package.
+
+use pyo3::prelude::*;
+
+/// Python imports served by Rust from memory-mapped zip bundles.
+#[pymodule(name = "_mmport")]
+pub mod extension_module {
+    use std::ffi::OsString;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::python::{BundleFinder, BundleImporter, install};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name is Python's")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// Runs the command line `mmport ARGUMENTS` and returns its exit status. A program that is run
+    /// ends the process itself.
+    #[pyfunction]
+    #[pyo3(signature = (arguments=None))]
+    fn main(py: Python<'_>, arguments: Option<Vec<OsString>>) -> PyResult<i32> {
+        let arguments = match arguments {
+            Some(arguments) => arguments,
+            None => py.import("sys")?.getattr("argv")?.extract::<Vec<OsString>>()?.split_off(1),
+        };
+        let mut argv = vec![OsString::from("mmport")];
+        argv.extend(arguments);
+        Ok(crate::cli::main(argv, crate::cli::Host::Running))
+    }
+}

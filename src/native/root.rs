@@ -1,0 +1,42 @@
+//! Where mmport keeps what it writes: the user's cache, and what stands in for it.
+//!
+//! Order: `MMPORT_ROOT`; `XDG_CACHE_HOME/mmport` or `~/.cache/mmport`; then, for the store of
+//! materialized packages only, a directory of this user's in `XDG_RUNTIME_DIR`, `TMPDIR` (`/tmp`)
+//! or `/dev/shm`. Where `MMPORT_ROOT` is set nothing else is tried.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The directory for caches that may be lost, or `None` where there is no home.
+#[must_use]
+pub fn cache_root() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    if let Some(root) = env::var_os("MMPORT_ROOT").filter(|root| !root.is_empty()) {
+        return std::path::absolute(root).ok();
+    }
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+        .map(|cache| cache.join("mmport"))
+}
+
+/// Directories for the store, in the order in which they are tried.
+#[must_use]
+pub fn store_roots() -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> = cache_root().into_iter().collect();
+    if env::var_os("MMPORT_ROOT").is_some_and(|root| !root.is_empty()) {
+        return roots;
+    }
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    let user = unsafe { libc::geteuid() };
+    let temporary = env::temp_dir();
+    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    for directory in runtime.into_iter().chain([temporary, PathBuf::from("/dev/shm")]) {
+        if directory.is_absolute() {
+            roots.push(directory.join(format!("mmport-{user}")));
+        }
+    }
+    roots
+}

@@ -1,0 +1,157 @@
+//! Units: what is materialized together.
+//!
+//! A unit is the topmost regular package on the path of an entry (namespace packages are descended
+//! through), or a single file or plain directory where no package is above it. A package is
+//! materialized when anything below it is not `.py`, `.pyc`, `.pyi` or `py.typed`; globs from the
+//! build may add and spare packages. There is no list of package names.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::bundle::{BuildInformation, Bundle, BundleError, is_python_file, is_shared_library};
+
+use super::StoreError;
+
+/// A part of the bundle that is brought out as one: a directory or a single file, by its path in
+/// the bundle without a slash at the end.
+pub type Unit<'name> = &'name str;
+
+/// Globs from `--materialize` and `--no-materialize`; they match units.
+#[derive(Debug, Default)]
+pub struct MaterializeRules {
+    always: Vec<glob::Pattern>,
+    never: Vec<glob::Pattern>,
+}
+
+impl MaterializeRules {
+    /// The rules noted when the bundle at `path` was built.
+    ///
+    /// # Errors
+    /// [`StoreError::Glob`] when one is no glob.
+    pub fn from_information(
+        information: &BuildInformation,
+        path: &Path,
+    ) -> Result<Self, StoreError> {
+        let parse = |globs: &[String]| {
+            globs
+                .iter()
+                .map(|glob| {
+                    glob::Pattern::new(glob).map_err(|source| StoreError::Glob {
+                        bundle: path.to_owned(),
+                        glob: glob.clone(),
+                        source,
+                    })
+                })
+                .collect::<Result<_, _>>()
+        };
+        Ok(Self {
+            always: parse(&information.materialize)?,
+            never: parse(&information.no_materialize)?,
+        })
+    }
+}
+
+/// Finds the units of a bundle.
+#[derive(Debug, Default)]
+pub struct Units {
+    rules: MaterializeRules,
+}
+
+impl Units {
+    /// Units under these rules.
+    #[must_use]
+    pub fn new(rules: MaterializeRules) -> Self {
+        Self { rules }
+    }
+
+    /// The unit that the directory `directory` (no slash at its end) belongs to, when that has to
+    /// be materialized.
+    #[must_use]
+    pub fn of_directory<'name>(
+        &self,
+        bundle: &Bundle,
+        directory: &'name str,
+    ) -> Option<Unit<'name>> {
+        let unit = topmost_package(bundle, directory)?;
+        self.is_materialized(bundle, unit).then_some(unit)
+    }
+
+    /// Whether the package `unit` is materialized.
+    fn is_materialized(&self, bundle: &Bundle, unit: &str) -> bool {
+        let matches = |globs: &[glob::Pattern]| globs.iter().any(|glob| glob.matches(unit));
+        if matches(&self.rules.never) {
+            return false;
+        }
+        bundle.carries_files(unit) || matches(&self.rules.always)
+    }
+
+    /// The unit that has to be brought out so that the file `name` exists: the package above it,
+    /// or else its directory, or else the file alone.
+    #[must_use]
+    pub fn holding_file<'name>(&self, bundle: &Bundle, name: &'name str) -> Unit<'name> {
+        match name.rsplit_once('/') {
+            Some((directory, _)) => topmost_package(bundle, directory).unwrap_or(directory),
+            None => name,
+        }
+    }
+}
+
+/// A unit as `mmport inspect` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MaterializedUnit {
+    /// The package, or the file that stands alone.
+    pub unit: String,
+    /// How many files it brings out, Python's included.
+    pub files: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// How many of them are extension modules or shared libraries.
+    pub libraries: usize,
+    /// The first files that are the reason, by name; empty where a glob is.
+    pub because: Vec<String>,
+}
+
+/// How many reasons [`MaterializedUnit::because`] names.
+const REASONS: usize = 3;
+
+impl Units {
+    /// All units of a bundle that are materialized when they are imported, by name. Folders of
+    /// libraries that extension modules need beside them come on top when they are loaded.
+    ///
+    /// # Errors
+    /// [`BundleError`] when the central directory is not sound.
+    pub fn materialized(&self, bundle: &Bundle) -> Result<Vec<MaterializedUnit>, BundleError> {
+        let mut units: BTreeMap<String, MaterializedUnit> = BTreeMap::new();
+        for entry in bundle.entries_below("")?.iter().filter(|entry| !entry.is_directory()) {
+            let name = entry.name();
+            let base = name.rsplit_once('/').map_or(&*name, |(_, base)| base);
+            let is_library = is_shared_library(base.as_bytes());
+            let unit = match name.rsplit_once('/') {
+                Some((directory, _)) => self.of_directory(bundle, directory),
+                None => is_library.then_some(&*name),
+            };
+            let Some(unit) = unit else { continue };
+            let report = units.entry(unit.to_owned()).or_insert_with(|| MaterializedUnit {
+                unit: unit.to_owned(),
+                files: 0,
+                bytes: 0,
+                libraries: 0,
+                because: Vec::new(),
+            });
+            report.files += 1;
+            report.bytes += entry.size();
+            report.libraries += usize::from(is_library);
+            if report.because.len() < REASONS && !is_python_file(base) {
+                report.because.push(name.clone().into_owned());
+            }
+        }
+        Ok(units.into_values().collect())
+    }
+}
+
+/// The topmost regular package on the way to `directory`, itself included.
+fn topmost_package<'name>(bundle: &Bundle, directory: &'name str) -> Option<&'name str> {
+    let ends = directory.match_indices('/').map(|(at, _)| at).chain([directory.len()]);
+    ends.map(|end| &directory[..end])
+        .find(|candidate| !candidate.is_empty() && bundle.is_regular_package(candidate))
+}

@@ -1,0 +1,75 @@
+//! Putting finder and path hook in place.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::bundle::Suffixes;
+
+use super::errors::ImportFailure;
+use super::path_hook::path_hook;
+use super::{BundleFinder, MountedBundle};
+
+/// Puts the path hook first in `sys.path_hooks`, and the finder before `PathFinder` in
+/// `sys.meta_path`, unless they are there.
+///
+/// # Errors
+/// What Python raises, should `sys` be damaged.
+pub fn install_hooks(py: Python<'_>) -> PyResult<()> {
+    let sys = py.import(intern!(py, "sys"))?;
+    let meta_path = sys.getattr(intern!(py, "meta_path"))?;
+    let meta_path = meta_path.cast::<PyList>()?;
+    if meta_path.iter().any(|finder| finder.is_instance_of::<BundleFinder>()) {
+        return Ok(());
+    }
+    let path_finder = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
+    let position = meta_path.index(path_finder).unwrap_or(meta_path.len());
+    let finder = py.get_type::<BundleFinder>().call0()?;
+    meta_path.insert(position, finder)?;
+    // Before zipimport's and FileFinder's hooks, which would take the same paths.
+    let hooks = sys.getattr(intern!(py, "path_hooks"))?;
+    let hook = wrap_pyfunction!(path_hook, py)?;
+    hooks.cast::<PyList>()?.insert(0, hook)?;
+    Ok(())
+}
+
+/// Installs the hooks and appends a mounted bundle to `sys.path`.
+///
+/// # Errors
+/// What Python raises, should `sys` be damaged.
+pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {
+    install_hooks(py)?;
+    let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
+    if !path.contains(mounted.archive())? {
+        path.call_method1(intern!(py, "append"), (mounted.archive(),))?;
+    }
+    Ok(())
+}
+
+/// Serves the modules of a bundle: appends it to `sys.path`, where the finder and the path hook
+/// find it.
+///
+/// # Errors
+/// `ImportError` when the file is no bundle.
+#[pyfunction]
+pub fn install(py: Python<'_>, bundle: PathBuf) -> PyResult<()> {
+    let suffixes = running_suffixes(py)?;
+    let mounted = MountedBundle::mount(&bundle, suffixes).map_err(ImportFailure::from)?;
+    install_mounted(py, &mounted)
+}
+
+/// The suffixes of the Python that is running.
+///
+/// # Errors
+/// What Python raises, should `sys` be damaged.
+pub fn running_suffixes(py: Python<'_>) -> PyResult<Suffixes> {
+    let extension: Vec<String> =
+        py.import("_imp")?.call_method0("extension_suffixes")?.extract()?;
+    let sys = py.import("sys")?;
+    let tag: Option<String> = sys.getattr("implementation")?.getattr("cache_tag")?.extract()?;
+    let optimization: u8 = sys.getattr("flags")?.getattr("optimize")?.extract()?;
+    Ok(Suffixes::new(extension, &tag.unwrap_or_default(), optimization))
+}

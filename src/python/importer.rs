@@ -1,0 +1,379 @@
+//! `BundleImporter`: path-entry finder and loader for one directory of a bundle.
+//!
+//! As with `zipimport.zipimporter`, one object finds and loads the modules of one `sys.path` or
+//! `__path__` entry; it keeps no state of its own, so it can be shared and dropped freely. A spec
+//! has the attributes that CPython's `FileFinder` would give it, with `BUNDLE/pkg/mod.py` (or its
+//! place among the materialized files) as origin and the bytecode's entry as `__cached__`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pyo3::exceptions::{PyFileNotFoundError, PyOSError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use crate::bundle::{Found, FoundKind, FoundModule};
+
+use super::code::CodeRequest;
+use super::errors::{ImportFailure, failed_import, full_message, import_error};
+use super::importlib::Importlib;
+use super::mount::MountedBundle;
+use super::resources::resource_reader;
+
+/// Finds and loads the modules in one directory of a bundle.
+#[pyclass(frozen, module = "mmport")]
+#[derive(Debug)]
+pub struct BundleImporter {
+    mounted: Arc<MountedBundle>,
+    /// The directory: empty, or ending in `/`.
+    prefix: Box<str>,
+    /// The path by which Python knows the directory.
+    location: Box<str>,
+}
+
+/// A module that was found, and where Python is told it is.
+struct Located {
+    found: FoundModule,
+    /// `__file__`
+    path: String,
+    /// The package's only `__path__` entry.
+    directory: Option<String>,
+}
+
+impl BundleImporter {
+    /// The importer of `directory` (no slash at its end) as Python knows it by `location`.
+    pub(super) fn new(mounted: Arc<MountedBundle>, directory: &str, location: &str) -> Self {
+        let prefix = if directory.is_empty() { "".into() } else { format!("{directory}/").into() };
+        Self { mounted, prefix, location: location.into() }
+    }
+
+    /// The importer of a whole bundle.
+    #[must_use]
+    pub fn of_bundle(mounted: Arc<MountedBundle>) -> Self {
+        let location = mounted.archive().to_owned();
+        Self::new(mounted, "", &location)
+    }
+
+    /// What the bundle has for the module `fullname` in this directory.
+    pub(super) fn find(&self, fullname: &str) -> Option<Found> {
+        self.mounted.bundle().find(&self.prefix, tail(fullname))
+    }
+
+    /// Whether `path` is a path through the bundle file rather than a materialized file.
+    pub(super) fn is_in_bundle(&self, path: &str) -> bool {
+        path.strip_prefix(self.mounted.archive()).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Works out the paths of a module, bringing out files where it needs them.
+    fn locate(&self, py: Python<'_>, fullname: &str, found: FoundModule) -> PyResult<Located> {
+        let name = tail(fullname);
+        let fail = |error: crate::native::StoreError| {
+            failed_import(py, error, fullname, &format!("{}/{name}", self.location))
+        };
+        let directory = if found.is_package {
+            // Writing files can take long; other threads may run meanwhile.
+            let place = format!("{}{name}", self.prefix);
+            Some(py.detach(|| self.mounted.location(&place)).map_err(fail)?)
+        } else {
+            None
+        };
+        let stem = match &directory {
+            Some(directory) => format!("{directory}/__init__"),
+            None => format!("{}/{name}", self.location),
+        };
+        let path = match found.kind {
+            FoundKind::Source { .. } => stem + ".py",
+            FoundKind::Bytecode(_) => stem + ".pyc",
+            FoundKind::Extension(entry) => {
+                let entry = self
+                    .mounted
+                    .bundle()
+                    .entry_at(entry)
+                    .map_err(|error| failed_import(py, error, fullname, &stem))?;
+                let entry = entry.name();
+                let file = py.detach(|| self.mounted.file(&entry)).map_err(fail)?;
+                file.to_string_lossy().into_owned()
+            }
+        };
+        Ok(Located { found, path, directory })
+    }
+
+    /// Finds `fullname` or raises the `ImportError` that a loader raises for a module it has not.
+    fn require(&self, py: Python<'_>, fullname: &str) -> PyResult<Located> {
+        match self.find(fullname) {
+            Some(Found::Module(found)) => self.locate(py, fullname, found),
+            _ => Err(import_error(py, &format!("can't find module {fullname:?}"), fullname, None)),
+        }
+    }
+
+    /// The spec of what [`Self::find`] found.
+    pub(super) fn spec<'py>(
+        slf: &Bound<'py, Self>,
+        fullname: &str,
+        found: Found,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let this = slf.get();
+        let module_spec = Importlib::get(py)?.module_spec.bind(py);
+        let arguments = PyDict::new(py);
+        let Found::Module(found) = found else {
+            arguments.set_item(intern!(py, "is_package"), true)?;
+            let spec = module_spec.call((fullname, py.None()), Some(&arguments))?;
+            let portion = format!("{}/{}", this.location, tail(fullname));
+            spec.setattr(intern!(py, "submodule_search_locations"), PyList::new(py, [portion])?)?;
+            return Ok(spec);
+        };
+        let located = this.locate(py, fullname, found)?;
+        arguments.set_item(intern!(py, "origin"), &located.path)?;
+        let spec = module_spec.call((fullname, slf), Some(&arguments))?;
+        // What `spec_from_file_location` sets: the origin is a place that modules show.
+        spec.setattr(intern!(py, "_set_fileattr"), true)?;
+        if let Some(cached) = this.cached_path(found.kind, &located.path) {
+            spec.setattr(intern!(py, "cached"), cached)?;
+        }
+        if let Some(directory) = located.directory {
+            spec.setattr(intern!(py, "submodule_search_locations"), PyList::new(py, [directory])?)?;
+        }
+        Ok(spec)
+    }
+
+    /// `__cached__`: the place of the bytecode in the bundle.
+    fn cached_path(&self, kind: FoundKind, path: &str) -> Option<String> {
+        let entry = match kind {
+            FoundKind::Extension(_) => return None,
+            FoundKind::Bytecode(_) => return Some(path.to_owned()),
+            FoundKind::Source { cached, beside, .. } => cached.or(beside)?,
+        };
+        let entry = self.mounted.bundle().entry_at(entry).ok()?;
+        Some(format!("{}/{}", self.mounted.archive(), entry.name()))
+    }
+
+    /// The code object of `fullname`, with its path in tracebacks.
+    pub(super) fn code<'py>(
+        &self,
+        py: Python<'py>,
+        fullname: &str,
+    ) -> PyResult<(Option<Bound<'py, PyAny>>, String)> {
+        let located = self.require(py, fullname)?;
+        let request =
+            CodeRequest { bundle: self.mounted.bundle(), name: fullname, path: &located.path };
+        let code = request.code(py, located.found.kind)?;
+        Ok((code, located.path))
+    }
+}
+
+#[pymethods]
+impl BundleImporter {
+    /// The bundle's path.
+    #[getter]
+    fn archive(&self) -> &str {
+        self.mounted.archive()
+    }
+
+    /// The directory in the bundle: empty, or ending in `/`.
+    #[getter]
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    #[pyo3(signature = (fullname, target=None))]
+    fn find_spec<'py>(
+        slf: &Bound<'py, Self>,
+        fullname: &str,
+        target: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let _ = target; // CPython's path-entry finders make no use of it either.
+        let Some(found) = slf.get().find(fullname) else { return Ok(None) };
+        Self::spec(slf, fullname, found).map(Some)
+    }
+
+    fn invalidate_caches(&self) {}
+
+    fn create_module<'py>(&self, spec: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = spec.py();
+        let name: String = spec.getattr(intern!(py, "name"))?.extract()?;
+        match self.find(&name) {
+            Some(Found::Module(FoundModule { kind: FoundKind::Extension(_), .. })) => {
+                Importlib::get(py)?.create_dynamic(spec).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn exec_module(&self, module: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = module.py();
+        let name: String = module.getattr(intern!(py, "__name__"))?.extract()?;
+        let start = tracing::enabled!(target: "mmport::exec_module", tracing::Level::DEBUG)
+            .then(Instant::now);
+        let outcome = self.execute(module, &name);
+        if let Some(start) = start {
+            tracing::debug!(
+                target: "mmport::exec_module",
+                module = name,
+                origin = self.find(&name).map_or_else(String::new, |_| {
+                    self.get_filename(py, &name).unwrap_or_default()
+                }),
+                microseconds = start.elapsed().as_micros() as u64,
+                outcome = if outcome.is_ok() { "executed" } else { "raised" },
+            );
+        }
+        outcome
+    }
+
+    fn load_module<'py>(slf: &Bound<'py, Self>, fullname: &str) -> PyResult<Bound<'py, PyAny>> {
+        Importlib::get(slf.py())?.load_module(slf.as_any(), fullname)
+    }
+
+    fn is_package(&self, py: Python<'_>, fullname: &str) -> PyResult<bool> {
+        Ok(self.require(py, fullname)?.found.is_package)
+    }
+
+    fn get_filename(&self, py: Python<'_>, fullname: &str) -> PyResult<String> {
+        Ok(self.require(py, fullname)?.path)
+    }
+
+    fn get_code<'py>(
+        &self,
+        py: Python<'py>,
+        fullname: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.code(py, fullname).map(|(code, _)| code)
+    }
+
+    fn get_source<'py>(
+        &self,
+        py: Python<'py>,
+        fullname: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let located = self.require(py, fullname)?;
+        let FoundKind::Source { source, .. } = located.found.kind else { return Ok(None) };
+        let data = self
+            .mounted
+            .bundle()
+            .entry_at(source)
+            .and_then(|entry| entry.read())
+            .map_err(|error| failed_import(py, error, fullname, &located.path))?;
+        Importlib::get(py)?.decode_source(py, &data).map(Some)
+    }
+
+    #[pyo3(signature = (data, path, *, _optimize=-1))]
+    fn source_to_code<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        path: &str,
+        _optimize: i32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Importlib::get(py)?.compile(py, data, path)
+    }
+
+    fn get_data<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let missing = || {
+            PyFileNotFoundError::new_err((
+                libc::ENOENT,
+                "No such file or directory",
+                path.to_owned(),
+            ))
+        };
+        let place = match self.mounted.place(path) {
+            Some(place) => place,
+            None if path.starts_with('/') => return Err(missing()),
+            None => path,
+        };
+        let name = normalize(place).ok_or_else(missing)?;
+        match self.mounted.bundle().entry(&name) {
+            Ok(Some(entry)) if !entry.is_directory() => {
+                let data =
+                    entry.read().map_err(|error| PyOSError::new_err(full_message(&error)))?;
+                Ok(PyBytes::new(py, &data))
+            }
+            Ok(_) => Err(missing()),
+            Err(error) => Err(ImportFailure::from(error).into()),
+        }
+    }
+
+    fn get_resource_reader<'py>(
+        slf: &Bound<'py, Self>,
+        fullname: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let located = slf.get().require(slf.py(), fullname);
+        match located {
+            Ok(located) if located.found.is_package => {
+                resource_reader(slf, fullname, &located.path).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// For `pkgutil.iter_modules`: the modules of this directory and whether each is a package.
+    #[pyo3(signature = (prefix=""))]
+    fn iter_modules(&self, prefix: &str) -> PyResult<Vec<(String, bool)>> {
+        let bundle = self.mounted.bundle();
+        let children = bundle.children(&self.prefix).map_err(ImportFailure::from)?;
+        let mut modules: Vec<(String, bool)> = Vec::new();
+        for child in children {
+            // A name up to its first dot is what `inspect.getmodulename` leaves of it.
+            let name = child.name.split('.').next().unwrap_or_default();
+            if name.is_empty() || name == "__init__" || (child.is_directory && name != child.name) {
+                continue;
+            }
+            if let Some(Found::Module(found)) = bundle.find(&self.prefix, name)
+                && found.is_package == child.is_directory
+                && modules.last().is_none_or(|(last, _)| last[prefix.len()..] != *name)
+            {
+                modules.push((format!("{prefix}{name}"), found.is_package));
+            }
+        }
+        Ok(modules)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<mmport.BundleImporter {:?}>", self.location)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Self>().is_ok_and(|other| other.get().location == self.location)
+    }
+
+    fn __hash__(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        self.location.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl BundleImporter {
+    fn execute(&self, module: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
+        let py = module.py();
+        let importlib = Importlib::get(py)?;
+        match self.code(py, name)? {
+            (Some(code), _) => {
+                let namespace = module.getattr(intern!(py, "__dict__"))?;
+                importlib.exec(py, &code, namespace.cast::<PyDict>()?)
+            }
+            (None, _) => importlib.exec_dynamic(module),
+        }
+    }
+}
+
+/// The last component of a dotted name.
+fn tail(fullname: &str) -> &str {
+    fullname.rsplit_once('.').map_or(fullname, |(_, tail)| tail)
+}
+
+/// A path inside the bundle without `.` and `..`, or `None` where it leaves the bundle.
+fn normalize(path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}

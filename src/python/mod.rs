@@ -1,0 +1,28 @@
+//! The bridge: CPython's import protocol, answered from mounted bundles.
+//!
+//! | file | Python face |
+//! | --- | --- |
+//! | `finder.rs` | `BundleFinder`, for `sys.meta_path` |
+//! | `importer.rs` | `BundleImporter`, path-entry finder and loader of one directory in a bundle |
+//! | `path_hook.rs` | the entry of `sys.path_hooks` |
+//! | `hooks.rs` | `install`, which puts all three in place |
+//!
+//! What a bundle holds and where its files are is the core's business ([`MountedBundle`]); this folder
+//! makes specs, code objects and errors of it, as `importlib` would. No lock or map guard is held
+//! across a call into Python.
+
+mod code;
+mod errors;
+mod finder;
+mod hooks;
+mod importer;
+mod importlib;
+mod mount;
+mod path_hook;
+mod resources;
+
+pub use errors::full_message;
+pub use finder::BundleFinder;
+pub use hooks::{install, install_hooks, install_mounted, running_suffixes};
+pub use importer::BundleImporter;
+pub use mount::{MountError, MountedBundle};

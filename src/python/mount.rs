@@ -1,0 +1,135 @@
+//! Mounted bundles: which are being served, and where their directories are for Python.
+//!
+//! A place in a bundle has one spelling or two: `BUNDLE/pkg` always, and `TREE/pkg` too where the
+//! package is materialized. [`MountedBundle::location`] gives the one that Python is shown,
+//! [`MountedBundle::of_path`] understands both. A bundle is opened and mapped once per process.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use dashmap::DashMap;
+
+use crate::bundle::{BuildInformation, Bundle, BundleError, Suffixes};
+use crate::native::{MaterializeRules, StoreError, Tree, Units};
+
+/// All mounted bundles, by absolute path.
+static MOUNTED: LazyLock<DashMap<Box<str>, Arc<MountedBundle>>> = LazyLock::new(DashMap::new);
+
+/// Why a bundle cannot be mounted.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The bundle cannot be opened.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Its materialize rules cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its absolute path is not known or not text.
+    #[error("open bundle `{}`: expected a path in UTF-8 below a known working directory", .0.display())]
+    Path(PathBuf),
+}
+
+/// A bundle that is being served.
+#[derive(Debug)]
+pub struct MountedBundle {
+    bundle: Bundle,
+    archive: Box<str>,
+    information: Option<BuildInformation>,
+    tree: Tree,
+}
+
+impl MountedBundle {
+    /// Opens the bundle at `path` and mounts it, unless it is mounted already.
+    ///
+    /// # Errors
+    /// [`MountError`], when it is no bundle or its build information cannot be used.
+    pub fn mount(path: &Path, suffixes: Suffixes) -> Result<Arc<Self>, MountError> {
+        let absolute = std::path::absolute(path).map_err(|_| MountError::Path(path.to_owned()))?;
+        let archive = absolute.to_str().ok_or_else(|| MountError::Path(path.to_owned()))?;
+        if let Some(mounted) = MOUNTED.get(archive).map(|entry| Arc::clone(entry.value())) {
+            return Ok(mounted);
+        }
+        Self::adopt(Bundle::open(&absolute, suffixes)?)
+    }
+
+    /// Mounts a bundle that is open already.
+    ///
+    /// # Errors
+    /// [`MountError`], when its build information cannot be used.
+    pub fn adopt(bundle: Bundle) -> Result<Arc<Self>, MountError> {
+        let path = bundle.path();
+        let absolute = std::path::absolute(path).map_err(|_| MountError::Path(path.to_owned()))?;
+        let archive: Box<str> =
+            absolute.to_str().ok_or_else(|| MountError::Path(path.to_owned()))?.into();
+        let information = bundle.information()?;
+        let rules = match &information {
+            Some(information) => MaterializeRules::from_information(information, &absolute)?,
+            None => MaterializeRules::default(),
+        };
+        let tree = Tree::new(Units::new(rules));
+        let mounted = Arc::new(Self { bundle, archive: archive.clone(), information, tree });
+        // Somebody else may have been faster; then theirs is the one.
+        Ok(Arc::clone(MOUNTED.entry(archive).or_insert(mounted).value()))
+    }
+
+    /// The mounted bundle that `path` lies in, and the place in it: empty for the bundle itself,
+    /// else a directory or file without slashes at its ends.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<(Arc<Self>, String)> {
+        MOUNTED.iter().find_map(|entry| {
+            let mounted = entry.value();
+            let place = mounted.place(path)?;
+            Some((Arc::clone(mounted), place.to_owned()))
+        })
+    }
+
+    /// Where `path` is in this bundle, by either spelling.
+    #[must_use]
+    pub fn place<'path>(&self, path: &'path str) -> Option<&'path str> {
+        let below = |base: &str| {
+            let rest = path.strip_prefix(base)?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/'))
+        };
+        below(&self.archive).or_else(|| below(self.tree.location()?.to_str()?))
+    }
+
+    /// The bundle.
+    #[must_use]
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// The bundle's absolute path.
+    #[must_use]
+    pub fn archive(&self) -> &str {
+        &self.archive
+    }
+
+    /// What the bundle was built for, if `mmport build` wrote it.
+    #[must_use]
+    pub fn information(&self) -> Option<&BuildInformation> {
+        self.information.as_ref()
+    }
+
+    /// The path that Python is shown for `directory` (no slash at its end), brought out as files
+    /// first where its package has to be.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be brought out.
+    pub fn location(&self, directory: &str) -> Result<String, StoreError> {
+        let base = match self.tree.units().of_directory(&self.bundle, directory) {
+            Some(unit) => self.tree.materialize(&self.bundle, unit)?.to_string_lossy(),
+            None => (&*self.archive).into(),
+        };
+        Ok(if directory.is_empty() { base.into_owned() } else { format!("{base}/{directory}") })
+    }
+
+    /// The real file for the entry `name`, brought out first together with what belongs to it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be brought out.
+    pub fn file(&self, name: &str) -> Result<PathBuf, StoreError> {
+        let unit = self.tree.units().holding_file(&self.bundle, name);
+        Ok(self.tree.materialize(&self.bundle, unit)?.join(name))
+    }
+}
