@@ -18,8 +18,7 @@ fn suffixes() -> Suffixes {
 fn bundle_of(directory: &std::path::Path, entries: usize) -> PathBuf {
     let path = directory.join(format!("{entries}.zip"));
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    let options =
-        SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for suffix in ["pyc", "py"] {
         for number in 0..entries / 2 {
             let name = format!("package_{}/some_module_{number}.{suffix}", number / 20);

@@ -25,6 +25,10 @@ pub enum BuildError {
         line: String,
     },
 
+    /// A glob of packages is not one.
+    #[error(transparent)]
+    Glob(#[from] crate::native::GlobError),
+
     /// The entry point is not written as `module:function` or as a module's name.
     #[error("use `{found}` as entry point: expected {expected}")]
     EntryPointSyntax {
@@ -243,13 +247,7 @@ pub enum BuildError {
 impl BuildError {
     /// The error for an input at `path` that is not `expected`.
     pub(super) fn input_missing(expected: &'static str, path: &Path) -> Self {
-        let found = if path.is_dir() {
-            "it is a folder without one"
-        } else if path.exists() {
-            "it is something else"
-        } else {
-            "it does not exist"
-        };
+        let found = if path.exists() { "it is something else" } else { "it does not exist" };
         Self::InputMissing { path: path.to_owned(), expected, found }
     }
 
@@ -265,6 +263,7 @@ impl BuildError {
         match self {
             Self::NothingToBuild
             | Self::Shebang { .. }
+            | Self::Glob(_)
             | Self::EntryPointSyntax { .. }
             | Self::UnknownInstaller { .. } => USAGE,
             Self::ScriptNotFound { .. } | Self::ModuleNotFound { .. } => ENTRY_POINT_NOT_FOUND,
@@ -297,9 +296,10 @@ impl BuildError {
             Self::Probe { .. } | Self::UnsupportedPython { .. } => {
                 "name an installed CPython 3.10 or later with --python".to_owned()
             }
-            Self::NoInstaller { program } => {
-                format!("install uv, or run `{} -m ensurepip --user`", program.display())
-            }
+            Self::NoInstaller { program } => format!(
+                "install uv, or give this Python its pip: {} -m ensurepip",
+                program.display()
+            ),
             Self::VenvVersion { path, .. } => format!(
                 "build for the environment's own interpreter: --python {}",
                 path.join("bin").join("python").display()

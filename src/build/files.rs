@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::glob;
+use crate::native::MaterializeRules;
+
 use super::names;
 
 /// File names that are kept to say why.
@@ -49,8 +50,7 @@ pub struct FileCarrier {
 pub(super) fn file_carriers<'name>(
     entries: impl Iterator<Item = (&'name str, u64)> + Clone,
     extension_suffixes: &[String],
-    materialize: &[String],
-    no_materialize: &[String],
+    rules: &MaterializeRules,
 ) -> Vec<FileCarrier> {
     let packages = regular_packages(entries.clone().map(|(name, _)| name), extension_suffixes);
     let mut units: BTreeMap<&str, FileCarrier> = BTreeMap::new();
@@ -85,11 +85,8 @@ pub(super) fn file_carriers<'name>(
     }
     (units.into_values())
         .filter_map(|mut unit| {
-            if unit.files > 0 {
-                return (!glob::matches_any(no_materialize, &unit.name)).then_some(unit);
-            }
-            unit.requested = true;
-            glob::matches_any(materialize, &unit.name).then_some(unit)
+            unit.requested = unit.files == 0;
+            rules.decide(&unit.name, !unit.requested).then_some(unit)
         })
         .collect()
 }
@@ -168,12 +165,8 @@ mod tests {
         let suffixes = [".cpython-311-x86_64-linux-gnu.so".to_owned(), ".so".to_owned()];
         let owned =
             |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
-        file_carriers(
-            ENTRIES.iter().copied(),
-            &suffixes,
-            &owned(materialize),
-            &owned(no_materialize),
-        )
+        let rules = MaterializeRules::new(&owned(materialize), &owned(no_materialize)).unwrap();
+        file_carriers(ENTRIES.iter().copied(), &suffixes, &rules)
     }
 
     #[test]

@@ -68,14 +68,14 @@ impl Interpreter {
             })?;
         if !output.status.success() {
             let written = String::from_utf8_lossy(&output.stderr);
-            // A traceback's or an option parser's last line says what was wrong.
-            let last = (written.lines().rev())
-                .find(|line| !line.trim().is_empty())
-                .map(|line| format!(": {}", line.trim()))
-                .unwrap_or_default();
+            let mut lines = (written.lines().map(str::trim)).filter(|line| !line.is_empty());
+            // A traceback ends with what was wrong; every other message begins with it.
+            let telling =
+                if written.starts_with("Traceback") { lines.next_back() } else { lines.next() };
+            let telling = telling.map(|line| format!(": {line}")).unwrap_or_default();
             return Err(BuildError::Probe {
                 program: program.to_owned(),
-                found: format!("it ended with {}{last}", output.status),
+                found: format!("it ended with {}{telling}", output.status),
             });
         }
         let mut interpreter: Self =

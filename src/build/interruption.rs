@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::flag;
 
 use super::error::BuildError;
@@ -37,6 +37,8 @@ impl Interruption {
                 })
                 .map_err(|source| BuildError::Signals { source })?;
         }
+        // Writing to a worker that died should be an error, not our end.
+        flag::register(SIGPIPE, Arc::default()).map_err(|source| BuildError::Signals { source })?;
         Ok(interruption)
     }
 

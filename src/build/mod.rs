@@ -10,7 +10,6 @@ mod distribution;
 mod entry_point;
 mod error;
 mod files;
-mod glob;
 mod install;
 mod interpreter;
 mod interruption;

@@ -1,5 +1,7 @@
 //! What an entry is, told from its name alone.
 
+use crate::bundle::{is_python_file, is_shared_library};
+
 /// Name of an entry's last part.
 pub(super) fn file_name(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, last)| last)
@@ -20,27 +22,14 @@ pub(super) fn is_bytecode(name: &str) -> bool {
     name.ends_with(".pyc")
 }
 
-/// Whether the entry is an extension module or a shared library: `x.so`, `libx.so.1.2`, and the
-/// spellings of other platforms.
+/// Whether the entry is an extension module or a shared library.
 pub(super) fn is_native(name: &str) -> bool {
-    let file = file_name(name);
-    if [".so", ".pyd", ".dylib"]
-        .iter()
-        .any(|suffix| file.len() > suffix.len() && file.ends_with(suffix))
-    {
-        return true;
-    }
-    let Some((stem, version)) = file.split_once(".so.") else {
-        return false;
-    };
-    !stem.is_empty()
-        && (version.split('.'))
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+    is_shared_library(file_name(name).as_bytes())
 }
 
 /// Whether the entry is only for Python and its tools, so that no program opens it as a file.
 pub(super) fn is_python_only(name: &str) -> bool {
-    is_source(name) || is_bytecode(name) || name.ends_with(".pyi") || file_name(name) == "py.typed"
+    is_python_file(file_name(name))
 }
 
 /// Whether the entry lies in a distribution's metadata at the bundle's root.
@@ -79,16 +68,6 @@ pub(super) fn is_identifier(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn native_by_name() {
-        for name in ["a/_x.so", "_x.cpython-311-x86_64-linux-gnu.so", "n.libs/liby.so.3.11.0"] {
-            assert!(is_native(name), "{name}");
-        }
-        for name in ["a/x.sock", "a/x.so.txt", "so", ".so", "a/x.so.", "a/notes.so.1a"] {
-            assert!(!is_native(name), "{name}");
-        }
-    }
 
     #[test]
     fn the_longest_extension_suffix_decides() {

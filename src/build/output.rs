@@ -109,14 +109,18 @@ fn create_beside(directory: &Path, executable: bool) -> io::Result<(File, Option
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, Mode, OFlags, openat};
+        use rustix::io::Errno;
         // The process's umask takes away what it should.
         let mode = if executable { 0o777 } else { 0o666 };
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         // It is named through `/proc`; without that a name from the beginning is what remains.
-        if Path::new("/proc/self/fd").exists()
-            && let Ok(descriptor) = openat(CWD, directory, flags, Mode::from_raw_mode(mode))
-        {
-            return Ok((File::from(descriptor), None));
+        if Path::new("/proc/self/fd").exists() {
+            match openat(CWD, directory, flags, Mode::from_raw_mode(mode)) {
+                Ok(descriptor) => return Ok((File::from(descriptor), None)),
+                // What file systems and kernels answer that have no nameless files.
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     let mut builder = tempfile::Builder::new();

@@ -13,6 +13,8 @@ use super::collect::{Collection, Kind};
 use super::compile::{Compiled, Compiler, Source};
 use super::distribution::Distribution;
 use super::error::BuildError;
+use crate::native::MaterializeRules;
+
 use super::files::{FileCarrier, file_carriers};
 use super::install::install;
 use super::interpreter::Interpreter;
@@ -62,11 +64,11 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     let installed = target.as_ref().map(tempfile::TempDir::path);
     collect(request, &interpreter, installed, &mut tree, &mut warnings)?;
     let entry = entry_point(request, &interpreter, &tree)?;
+    let rules = MaterializeRules::new(&request.materialize, &request.no_materialize)?;
     let carriers = file_carriers(
         tree.iter().map(|(name, item)| (name, item.size)),
         &interpreter.extension_suffixes,
-        &request.materialize,
-        &request.no_materialize,
+        &rules,
     );
     if let Some(entry) = &entry {
         let carrier_names: Vec<String> =

@@ -93,16 +93,21 @@ pub fn is_python_file(base: &str) -> bool {
     base.ends_with(b".py") || base.ends_with(b".pyc") || is_typing(base)
 }
 
-/// Whether a file name is that of a shared library or extension module: `.so`, or `.so.` and a
-/// version of digits and dots.
+/// Whether a file name is that of a shared library or extension module: `x.so`, `libx.so.1.2`, and
+/// the spellings of other platforms.
 #[must_use]
 pub fn is_shared_library(base: &[u8]) -> bool {
-    if base.ends_with(b".so") {
+    if [&b".so"[..], b".pyd", b".dylib"]
+        .iter()
+        .any(|suffix| base.len() > suffix.len() && base.ends_with(suffix))
+    {
         return true;
     }
-    let Some(at) = base.windows(4).rposition(|window| window == b".so.") else { return false };
-    let version = &base[at + 4..];
-    !version.is_empty() && version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+    let Some(at) = base.windows(4).position(|window| window == b".so.") else { return false };
+    at > 0
+        && base[at + 4..]
+            .split(|byte| *byte == b'.')
+            .all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]
@@ -155,7 +160,11 @@ mod tests {
             ("libz.so.1.2.11", true),
             ("a.so.txt", false),
             ("a.so.", false),
+            ("a.so.1a", false),
+            ("a.sock", false),
+            (".so", false),
             ("so", false),
+            ("a.pyd", true),
         ] {
             assert_eq!(is_shared_library(name.as_bytes()), expected, "{name}");
         }

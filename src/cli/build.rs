@@ -1,6 +1,5 @@
 //! `mmport build`: its arguments as typed, made into a request as meant, and the summary.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -122,19 +121,6 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
         installer: Installer::from_environment()?,
         interruption: Interruption::from_signals()?,
     })
-}
-
-impl From<BuildError> for Failure {
-    fn from(error: BuildError) -> Self {
-        let mut message = format!("failed to {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(": ");
-            message.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self { status: error.status(), message, next_step: error.next_step() }
-    }
 }
 
 /// What was built, as lines.

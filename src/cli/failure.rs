@@ -1,7 +1,11 @@
 //! What went wrong, as the command line tells it: one message, the next step, an exit status.
 
+use std::error::Error;
+
+use crate::build::BuildError;
 use crate::bundle::BundleError;
 use crate::embed::LaunchError;
+use crate::native::StoreError;
 use crate::python::full_message;
 use crate::trace::LogError;
 
@@ -29,24 +33,39 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The failure that `error` and its sources are.
+    pub(super) fn of(status: u8, error: &dyn Error, next_step: Option<String>) -> Self {
+        Self { status, message: format!("failed to {}", full_message(error)), next_step }
+    }
+}
+
 impl From<LaunchError> for Failure {
     fn from(error: LaunchError) -> Self {
-        Self { status: error.status(), message: full_message(&error), next_step: error.next_step() }
+        Self::of(error.status(), &error, error.next_step())
     }
 }
 
 impl From<BundleError> for Failure {
     fn from(error: BundleError) -> Self {
-        Self { status: FAILED, message: full_message(&error), next_step: error.next_step() }
+        Self::of(FAILED, &error, error.next_step())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::of(FAILED, &error, Some(error.next_step()))
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        Self::of(error.status(), &error, error.next_step())
     }
 }
 
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
-        Self {
-            status: FAILED,
-            message: full_message(&error),
-            next_step: Some("write it as `MMPORT_LOG=mmport=debug`".into()),
-        }
+        Self::of(FAILED, &error, Some("write it as `MMPORT_LOG=mmport=debug`".into()))
     }
 }

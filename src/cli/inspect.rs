@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::bundle::{BuildInformation, Bundle, Contents};
 use crate::embed::identity;
 use crate::native::{MaterializeRules, MaterializedUnit, Units};
-use crate::python::full_message;
 
 use super::Failure;
 use super::failure::FAILED;
@@ -48,7 +47,11 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
     let inspection = look(arguments)?;
     let text = if arguments.json {
         serde_json::to_string_pretty(&inspection).map(|json| json + "\n").map_err(|error| {
-            Failure { status: FAILED, message: format!("write JSON: {error}"), next_step: None }
+            Failure {
+                status: FAILED,
+                message: format!("failed to write JSON: {error}"),
+                next_step: None,
+            }
         })?
     } else {
         describe(&inspection)
@@ -58,7 +61,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure {
             status: FAILED,
-            message: format!("write to standard output: {error}"),
+            message: format!("failed to write to standard output: {error}"),
             next_step: None,
         }),
         Ok(()) => Ok(()),
@@ -69,12 +72,7 @@ fn look(arguments: &InspectArguments) -> Result<Inspection, Failure> {
     let bundle = Bundle::open(&arguments.bundle, identity::suffixes(0))?;
     let built_for = bundle.information()?;
     let rules = match &built_for {
-        Some(information) => MaterializeRules::from_information(information, bundle.path())
-            .map_err(|error| Failure {
-                status: FAILED,
-                message: full_message(&error),
-                next_step: Some(error.next_step()),
-            })?,
+        Some(information) => MaterializeRules::from_information(information, bundle.path())?,
         None => MaterializeRules::default(),
     };
     Ok(Inspection {

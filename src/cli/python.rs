@@ -30,7 +30,7 @@ pub(super) fn python(arguments: PythonArguments, host: Host) -> Result<i32, Fail
             let error = std::process::Command::new(&python).args(arguments.arguments).exec();
             Err(Failure {
                 status: FAILED,
-                message: format!("start `{}`: {error}", python.display()),
+                message: format!("failed to start `{}`: {error}", python.display()),
                 next_step: None,
             })
         }

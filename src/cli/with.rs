@@ -50,7 +50,7 @@ pub(super) fn bundle_with(request: &WithRequest, host: Host) -> Result<CachedBun
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|error| Failure {
             status: FAILED,
-            message: format!("make `{}`: {error}", directory.display()),
+            message: format!("failed to make `{}`: {error}", directory.display()),
             next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
         })?;
     }
@@ -69,8 +69,9 @@ pub(super) fn bundle_with(request: &WithRequest, host: Host) -> Result<CachedBun
 fn place(request: &WithRequest, python: &Path) -> Result<PathBuf, Failure> {
     let root = cache_root().ok_or_else(|| Failure {
         status: FAILED,
-        message: "find a cache directory: neither MMPORT_ROOT, XDG_CACHE_HOME nor HOME is set"
-            .into(),
+        message:
+            "failed to find a cache directory: neither MMPORT_ROOT, XDG_CACHE_HOME nor HOME is set"
+                .into(),
         next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
     })?;
     let mut hasher = blake3::Hasher::new();
@@ -105,5 +106,9 @@ pub(super) fn restart(arguments: &[OsString], host: Host) -> Failure {
             Err(failure) => return failure,
         },
     };
-    Failure { status: FAILED, message: format!("start mmport again: {error}"), next_step: None }
+    Failure {
+        status: FAILED,
+        message: format!("failed to start mmport again: {error}"),
+        next_step: None,
+    }
 }

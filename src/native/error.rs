@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::bundle::BundleError;
 
+use super::GlobError;
+
 /// An error met while materializing a unit.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -62,15 +64,13 @@ pub enum StoreError {
     },
 
     /// A glob of the build information is not one.
-    #[error("materialize rules of bundle `{}`: `{glob}`", bundle.display())]
+    #[error("read the materialize rules of bundle `{}`", bundle.display())]
     Glob {
         /// The bundle.
         bundle: PathBuf,
-        /// The glob.
-        glob: String,
-        /// What is wrong with it.
+        /// The text that is none.
         #[source]
-        source: glob::PatternError,
+        source: GlobError,
     },
 }
 

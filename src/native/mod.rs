@@ -21,4 +21,4 @@ mod unit;
 pub use error::StoreError;
 pub use root::{cache_root, store_roots};
 pub use store::Tree;
-pub use unit::{MaterializeRules, MaterializedUnit, Unit, Units};
+pub use unit::{GlobError, MaterializeRules, MaterializedUnit, Unit, Units};

@@ -16,14 +16,40 @@ use super::StoreError;
 /// the bundle without a slash at the end.
 pub type Unit<'name> = &'name str;
 
-/// Globs from `--materialize` and `--no-materialize`; they match units.
+/// Globs from `--materialize` and `--no-materialize`; they match the dotted names of packages, such
+/// as `google.*`.
 #[derive(Debug, Default)]
 pub struct MaterializeRules {
     always: Vec<glob::Pattern>,
     never: Vec<glob::Pattern>,
 }
 
+/// A text that is no glob.
+#[derive(Debug, thiserror::Error)]
+#[error("use `{glob}` as a glob of packages")]
+pub struct GlobError {
+    /// The text.
+    pub glob: String,
+    /// What is wrong with it.
+    #[source]
+    pub source: glob::PatternError,
+}
+
 impl MaterializeRules {
+    /// Rules that materialize packages that match `always`, and never those that match `never`.
+    ///
+    /// # Errors
+    /// [`GlobError`] for the first text that is no glob.
+    pub fn new(always: &[String], never: &[String]) -> Result<Self, GlobError> {
+        let parse = |globs: &[String]| {
+            let parse_one = |glob: &String| {
+                glob::Pattern::new(glob).map_err(|source| GlobError { glob: glob.clone(), source })
+            };
+            globs.iter().map(parse_one).collect::<Result<_, _>>()
+        };
+        Ok(Self { always: parse(always)?, never: parse(never)? })
+    }
+
     /// The rules noted when the bundle at `path` was built.
     ///
     /// # Errors
@@ -32,22 +58,16 @@ impl MaterializeRules {
         information: &BuildInformation,
         path: &Path,
     ) -> Result<Self, StoreError> {
-        let parse = |globs: &[String]| {
-            globs
-                .iter()
-                .map(|glob| {
-                    glob::Pattern::new(glob).map_err(|source| StoreError::Glob {
-                        bundle: path.to_owned(),
-                        glob: glob.clone(),
-                        source,
-                    })
-                })
-                .collect::<Result<_, _>>()
-        };
-        Ok(Self {
-            always: parse(&information.materialize)?,
-            never: parse(&information.no_materialize)?,
-        })
+        Self::new(&information.materialize, &information.no_materialize)
+            .map_err(|source| StoreError::Glob { bundle: path.to_owned(), source })
+    }
+
+    /// Whether the package of that dotted name is materialized; `carries_files` says that it holds
+    /// more than Python files.
+    #[must_use]
+    pub fn decide(&self, package: &str, carries_files: bool) -> bool {
+        let matches = |globs: &[glob::Pattern]| globs.iter().any(|glob| glob.matches(package));
+        !matches(&self.never) && (carries_files || matches(&self.always))
     }
 }
 
@@ -78,11 +98,12 @@ impl Units {
 
     /// Whether the package `unit` is materialized.
     fn is_materialized(&self, bundle: &Bundle, unit: &str) -> bool {
-        let matches = |globs: &[glob::Pattern]| globs.iter().any(|glob| glob.matches(unit));
-        if matches(&self.rules.never) {
-            return false;
+        let carries_files = bundle.carries_files(unit);
+        // The common case allocates nothing.
+        if self.rules.always.is_empty() && self.rules.never.is_empty() {
+            return carries_files;
         }
-        bundle.carries_files(unit) || matches(&self.rules.always)
+        self.rules.decide(&unit.replace('/', "."), carries_files)
     }
 
     /// The unit that has to be brought out so that the file `name` exists: the package above it,
