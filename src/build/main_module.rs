@@ -61,7 +61,7 @@ fn preamble(carriers: &[String]) -> String {
             file=sys.stderr,
         )
         sys.exit(126)
-    sys.exit(mmport.main(["run", archive, *sys.argv[1:]]))
+    raise SystemExit(mmport.main(["run", archive, *sys.argv[1:]]))
 
 "#
     )

@@ -25,14 +25,15 @@ impl Mapping {
     /// [`BundleError::NotAFile`] when the path names a directory, a device or a pipe.
     pub fn open(path: &Path) -> Result<Self, BundleError> {
         let open_error = |source| BundleError::Open { path: path.to_owned(), source };
-        let file = File::open(path).map_err(open_error)?;
-        let metadata = file.metadata().map_err(open_error)?;
+        // Before the file is opened: opening a pipe would wait for somebody to write to it.
+        let metadata = path.metadata().map_err(open_error)?;
         if !metadata.is_file() {
             return Err(BundleError::NotAFile {
                 path: path.to_owned(),
                 found: if metadata.is_dir() { "a directory" } else { "a device or a pipe" },
             });
         }
+        let file = File::open(path).map_err(open_error)?;
         // SAFETY: the map is private and read-only, so nothing in this process writes through
         // it. What remains is the hazard that every reader of mapped files shares: another
         // process that truncates or rewrites the file in place while it is mapped. `mmport

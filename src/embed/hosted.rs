@@ -97,7 +97,7 @@ fn enter(
     }
     // The script that called us has run in `__main__`; what it left there goes.
     let main = py.import("__main__")?.dict();
-    for (name, _) in main.iter() {
+    for name in main.keys() {
         if !name.extract::<String>().is_ok_and(|name| name.starts_with("__")) {
             main.del_item(name)?;
         }
@@ -133,7 +133,7 @@ fn leave_site_packages(py: Python<'_>) -> PyResult<Vec<PathBuf>> {
     let (kept, removed): (Vec<PathBuf>, Vec<PathBuf>) = entries.into_iter().partition(is_kept);
     path.call_method0("clear")?;
     for entry in kept {
-        path.append(entry)?;
+        path.append(entry.as_os_str())?;
     }
     Ok(removed)
 }

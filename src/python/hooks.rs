@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList};
 
 use crate::bundle::Suffixes;
 
 use super::errors::ImportFailure;
 use super::path_hook::path_hook;
-use super::{BundleFinder, MountedBundle};
+use super::{BundleFinder, BundleImporter, MountedBundle};
 
 /// Puts the path hook first in `sys.path_hooks`, and the finder before `PathFinder` in
 /// `sys.meta_path`, unless they are there.
@@ -42,9 +42,28 @@ pub fn install_hooks(py: Python<'_>) -> PyResult<()> {
 /// What Python raises, should `sys` be damaged.
 pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {
     install_hooks(py)?;
+    forget_other_importers(py, mounted)?;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
     if !path.contains(mounted.archive())? {
         path.call_method1(intern!(py, "append"), (mounted.archive(),))?;
+    }
+    Ok(())
+}
+
+/// Takes the finders of others for places in the bundle, such as the `zipimporter` by which plain
+/// `python BUNDLE` has started, out of `sys.path_importer_cache`.
+fn forget_other_importers(py: Python<'_>, mounted: &MountedBundle) -> PyResult<()> {
+    let cache = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path_importer_cache"))?;
+    let Ok(cache) = cache.cast::<PyDict>() else { return Ok(()) };
+    for path in cache.keys() {
+        let in_bundle = path.extract::<&str>().is_ok_and(|path| mounted.place(path).is_some());
+        if in_bundle
+            && cache
+                .get_item(&path)?
+                .is_some_and(|finder| !finder.is_instance_of::<BundleImporter>())
+        {
+            cache.del_item(path)?;
+        }
     }
     Ok(())
 }
