@@ -4,13 +4,15 @@
 //! that the binary finds its libpython and its standard library without `LD_LIBRARY_PATH` or
 //! `PYTHONHOME`, from any directory and through a symlink.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What Python said, by name.
+type Facts = BTreeMap<String, String>;
 
 /// Prints one `NAME=value` line per fact.
 const PROBE: &str = r#"
 import importlib.machinery, importlib.util, os, sys, sysconfig
-base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix,
-        "installed_base": sys.base_prefix, "installed_platbase": sys.base_exec_prefix}
 stdlib = os.path.dirname(os.__file__)
 dynload = [p for p in sys.path if p.endswith("lib-dynload")]
 zipped = [p for p in sys.path if p.endswith("python%d%d.zip" % sys.version_info[:2])]
@@ -30,7 +32,8 @@ facts = {
     "LIBPL": sysconfig.get_config_var("LIBPL") or "",
     "LIBDIR": sysconfig.get_config_var("LIBDIR") or "",
     "LDLIBRARY": sysconfig.get_config_var("LDLIBRARY") or "",
-    "SYSTEM_LIBRARIES": " ".join(filter(None, map(sysconfig.get_config_var, ("LIBS", "SYSLIBS")))),
+    "SYSTEM_LIBRARIES": " ".join(filter(None, map(
+        sysconfig.get_config_var, ("LIBS", "MODLIBS", "SYSLIBS")))),
 }
 for name, value in facts.items():
     print(f"{name}={value}")
@@ -45,60 +48,84 @@ fn main() {
     let output = config.run_python_script(PROBE).unwrap_or_else(|error| {
         panic!("asking the Python that mmport is built for where it lives failed: {error}")
     });
-    let mut facts = std::collections::BTreeMap::new();
+    let mut facts = Facts::new();
     for line in output.lines() {
         if let Some((name, value)) = line.split_once('=') {
             println!("cargo:rustc-env=MMPORT_PYTHON_{name}={value}");
             facts.insert(name.to_owned(), value.to_owned());
         }
     }
-    // maturin builds the extension module, which the Python that imports it links.
-    let is_extension_module = std::env::var_os("PYO3_BUILD_EXTENSION_MODULE").is_some();
-    if !is_extension_module {
-        check_library(config, &facts);
-        if !config.shared() {
-            link_statically(&facts);
-        }
+    // Set by maturin, which builds the extension module and no binary; and by who builds the binary
+    // for a static libpython, because pyo3 would link that into the extension module too.
+    let pyo3_links = std::env::var_os("PYO3_BUILD_EXTENSION_MODULE").is_none();
+    println!("cargo:rerun-if-env-changed=PYO3_BUILD_EXTENSION_MODULE");
+    match (pyo3_links, config.shared()) {
+        (true, true) => assert!(has_library(config, &facts), "{}", no_library(config, &facts)),
+        (true, false) if !has_library(config, &facts) => panic!("{}", no_library(config, &facts)),
+        (true, false) => panic!(
+            "\n\n`{executable}` has a static libpython. Build mmport for it with\n\n    \
+             PYO3_BUILD_EXTENSION_MODULE=1 cargo build --release --bin mmport\n",
+            executable = fact(&facts, "EXECUTABLE"),
+        ),
+        (false, _) if has_library(config, &facts) => link_executables(config, &facts),
+        (false, _) => {} // Enough for the extension module.
     }
 }
 
-/// Fails early, and says which package to install, where there is no libpython to link.
-fn check_library(
-    config: &pyo3_build_config::InterpreterConfig,
-    facts: &std::collections::BTreeMap<String, String>,
-) {
-    let Some(name) = config.lib_name() else { return };
-    let directories: Vec<&str> = [config.lib_dir(), facts.get("LIBPL").map(String::as_str)]
-        .into_iter()
-        .flatten()
-        .chain(facts.get("LIBDIR").map(String::as_str))
-        .collect();
-    let found = directories.iter().any(|directory| {
-        ["so", "a", "dylib"]
-            .iter()
-            .any(|suffix| Path::new(directory).join(format!("lib{name}.{suffix}")).exists())
-    });
-    assert!(
-        found,
-        "\n\nmmport embeds Python {version} (`{executable}`), but neither lib{name}.so nor \
-         lib{name}.a is in {directories:?}.\nInstall it (Debian, Ubuntu: `apt-get install \
-         libpython{version}-dev`; Fedora: `dnf install python{version}-devel`; pyenv: \
+/// A fact by name; empty where Python had none.
+fn fact<'facts>(facts: &'facts Facts, name: &str) -> &'facts str {
+    facts.get(name).map_or("", String::as_str)
+}
+
+/// Whether there is a libpython to link.
+fn has_library(config: &pyo3_build_config::InterpreterConfig, facts: &Facts) -> bool {
+    let name = config.lib_name().unwrap_or_default();
+    [config.lib_dir().unwrap_or_default(), fact(facts, "LIBPL"), fact(facts, "LIBDIR")].iter().any(
+        |directory| {
+            ["so", "a", "dylib"]
+                .iter()
+                .any(|suffix| Path::new(directory).join(format!("lib{name}.{suffix}")).exists())
+        },
+    )
+}
+
+/// Says which package to install.
+fn no_library(config: &pyo3_build_config::InterpreterConfig, facts: &Facts) -> String {
+    let name = config.lib_name().unwrap_or_default();
+    format!(
+        "\n\nmmport embeds Python {version} (`{executable}`), which has neither lib{name}.so nor \
+         lib{name}.a.\nInstall it (Debian, Ubuntu: `apt-get install libpython{version}-dev`; \
+         Fedora: `dnf install python{version}-devel`; pyenv: \
          `PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install {version}`), or choose another \
          Python with PYO3_PYTHON=/path/to/python.\n",
-        version = facts.get("VERSION").map_or("", String::as_str),
-        executable = facts.get("EXECUTABLE").map_or("", String::as_str),
-    );
+        version = fact(facts, "VERSION"),
+        executable = fact(facts, "EXECUTABLE"),
+    )
 }
 
-/// With a static libpython the binary itself has to offer CPython's symbols to extension modules,
-/// and has to bring the libraries that libpython uses.
-fn link_statically(facts: &std::collections::BTreeMap<String, String>) {
-    if let Some(directory) = facts.get("LIBPL") {
-        println!("cargo:rustc-link-search=native={directory}");
+/// Links libpython into executables only. With a static one the binary itself has to offer all of
+/// CPython's symbols to extension modules, and to bring the libraries that libpython uses.
+fn link_executables(config: &pyo3_build_config::InterpreterConfig, facts: &Facts) {
+    let Some(name) = config.lib_name() else { return };
+    let mut arguments = Vec::new();
+    for directory in [config.lib_dir().unwrap_or_default(), fact(facts, "LIBPL")] {
+        if !directory.is_empty() {
+            arguments.push(format!("-L{directory}"));
+        }
     }
-    println!("cargo:rustc-link-arg=-Wl,--export-dynamic");
-    let libraries = facts.get("SYSTEM_LIBRARIES").map_or("", String::as_str);
-    for library in libraries.split_whitespace().filter_map(|word| word.strip_prefix("-l")) {
-        println!("cargo:rustc-link-lib={library}");
+    if config.shared() {
+        arguments.push(format!("-l{name}"));
+        arguments.push(format!("-Wl,-rpath,{}", config.lib_dir().unwrap_or_default()));
+    } else {
+        arguments.push("-Wl,--export-dynamic,--whole-archive".into());
+        arguments.push(format!("-l:lib{name}.a"));
+        arguments.push("-Wl,--no-whole-archive".into());
+        let libraries = fact(facts, "SYSTEM_LIBRARIES").split_whitespace();
+        arguments.extend(libraries.filter(|word| word.starts_with("-l")).map(str::to_owned));
+    }
+    for target in ["bins", "benches"] {
+        for argument in &arguments {
+            println!("cargo:rustc-link-arg-{target}={argument}");
+        }
     }
 }
