@@ -145,28 +145,37 @@ impl Index {
             entries: 0,
             modules: 0,
         };
-        let mut last_directory: &[u8] = b"";
-        let mut last_directory_slot: Option<u32> = None;
+        // Entries of a directory mostly follow each other, so what is known of it is kept.
+        let mut parent: &[u8] = b"";
+        let mut parent_slot: Option<u32> = None;
+        let mut parent_is_servable = true;
         for header in directory.headers(map, path) {
             let header = header?;
             index.entries += 1;
-            if !is_servable(header.name) {
-                continue;
-            }
             // The directory fits in 4 GiB: `locate` made sure.
             let ordinal = (header.offset - directory.start) as u32;
             if !header.is_utf8 && !header.name.is_ascii() {
-                index.add_decoded(map, &header, ordinal, suffixes);
+                if is_servable(header.name) {
+                    index.add_decoded(map, &header, ordinal, suffixes);
+                }
                 continue;
             }
             let name = Name { bytes: header.name, position: header.offset as u64 + 46 };
-            let split = name.bytes.iter().rposition(|byte| *byte == b'/');
-            let parent = split.map_or(&b""[..], |at| &name.bytes[..at]);
-            if parent != last_directory {
-                last_directory = parent;
-                last_directory_slot = index.add_directory(map, &name.cut(parent.len()));
+            let split = memchr::memrchr(b'/', name.bytes);
+            let directory = split.map_or(&b""[..], |at| &name.bytes[..at]);
+            if directory != parent {
+                parent = directory;
+                parent_is_servable = directory.is_empty() || is_servable(directory);
+                parent_slot = if parent_is_servable {
+                    index.add_directory(map, &name.cut(directory.len()))
+                } else {
+                    None
+                };
             }
-            index.add_file(map, &name, split, last_directory_slot, ordinal, suffixes);
+            let base = split.map_or(name.bytes, |at| &name.bytes[at + 1..]);
+            if parent_is_servable && split != Some(0) && is_component(base) {
+                index.add_file(map, &name, split, parent_slot, ordinal, suffixes);
+            }
         }
         Ok(index)
     }
@@ -405,28 +414,18 @@ fn choose(files: &ModuleFiles) -> Option<FoundKind> {
     some(files.bytecode).map(FoundKind::Bytecode)
 }
 
-/// Whether an entry's name is one that a file below a directory can have.
+/// Whether an entry's name (without a slash at its end) is one that a file below a directory can
+/// have.
 pub(super) fn is_servable(name: &[u8]) -> bool {
-    if name.is_empty() || name[0] == b'/' {
-        return false;
-    }
-    // A dot starts every component that is `.` or `..`; most names have none after a slash.
-    let mut component_start = true;
-    for (at, byte) in name.iter().enumerate() {
-        match byte {
-            0 | b'\\' => return false,
-            b'/' if component_start => return false, // an empty component
-            b'/' => component_start = true,
-            b'.' if component_start => {
-                let rest = &name[at..];
-                let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-                if matches!(&rest[..end], b"." | b"..") {
-                    return false;
-                }
-                component_start = false;
-            }
-            _ => component_start = false,
-        }
-    }
-    true
+    !name.is_empty() && name.split(|byte| *byte == b'/').all(is_component_of_path)
+}
+
+/// Whether `base`, the part of a name after its last slash, can be a file's name; empty is the
+/// entry of a directory itself.
+fn is_component(base: &[u8]) -> bool {
+    base.is_empty() || is_component_of_path(base)
+}
+
+fn is_component_of_path(component: &[u8]) -> bool {
+    !matches!(component, b"" | b"." | b"..") && memchr::memchr2(0, b'\\', component).is_none()
 }
