@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use crate::build::{BuildRequest, Installer, Interruption, Progress, RequestedEntryPoint, build};
-use crate::native::cache_root;
+use crate::native::{cache_root, create_private};
 
 use super::failure::FAILED;
 use super::{Failure, Host};
@@ -48,7 +48,7 @@ pub(super) fn bundle_with(request: &WithRequest, host: Host) -> Result<CachedBun
         return Ok(CachedBundle { path, is_new: false });
     }
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|error| Failure {
+        create_private(directory).map_err(|error| Failure {
             status: FAILED,
             message: format!("failed to make `{}`: {error}", directory.display()),
             next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),

@@ -20,7 +20,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::native::cache_root;
+use crate::native::{cache_root, create_private};
 
 use super::identity::{EXECUTABLE, PREFIX, VERSION};
 
@@ -84,7 +84,7 @@ pub(super) fn make_environment(
     fill: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
     let parent = environment.prefix.parent().unwrap_or(&environment.prefix);
-    fs::create_dir_all(parent)?;
+    create_private(parent)?;
     let staging = tempfile::Builder::new().prefix(".staging-").tempdir_in(parent)?;
     let staged = staging.path().join("environment");
     let bin = staged.join("bin");

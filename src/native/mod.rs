@@ -16,9 +16,11 @@ mod error;
 mod needs;
 mod root;
 mod store;
+#[cfg(test)]
+mod tests;
 mod unit;
 
 pub use error::StoreError;
-pub use root::{cache_root, store_roots};
+pub use root::{cache_root, create_private, store_roots};
 pub use store::Tree;
 pub use unit::{GlobError, MaterializeRules, MaterializedUnit, Unit, Units};

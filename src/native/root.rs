@@ -5,7 +5,10 @@
 //! or `/dev/shm`. Where `MMPORT_ROOT` is set nothing else is tried.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 /// The directory for caches that may be lost, or `None` where there is no home.
 #[must_use]
@@ -39,4 +42,12 @@ pub fn store_roots() -> Vec<PathBuf> {
         }
     }
     roots
+}
+
+/// Makes a directory and those above it, for this user alone.
+///
+/// # Errors
+/// What the operating system says.
+pub fn create_private(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -3,9 +3,9 @@
 //! See the module's documentation for layout and invariants. A unit that is in a tree is never
 //! looked into again: one `lstat` per unit and process is all that a start costs.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -15,7 +15,7 @@ use dashmap::DashMap;
 use crate::bundle::{Bundle, Entry, is_shared_library};
 
 use super::needs::needed_entries;
-use super::{StoreError, Units, store_roots};
+use super::{StoreError, Units, create_private, store_roots};
 
 /// The version of the layout; a change gets a new directory, so versions never meet.
 const LAYOUT: &str = "trees-v1";
@@ -268,23 +268,24 @@ fn write_entry(entry: &Entry, unit: &str, path: &Path) -> Result<(), StoreError>
     })
 }
 
-/// Whether `path` is a directory that belongs to this user and that nobody else can write to. A
-/// store that someone else can write to would let them choose the code that we load.
+/// Whether `path` is a directory that belongs to this user and that not everybody can write to. A
+/// store that someone else can write to would let them choose the code that we load; writing by the
+/// group is how many systems set up a user of a group of their own.
 fn is_own_directory(path: &Path) -> bool {
     // SAFETY: geteuid has no preconditions and cannot fail.
     let user = unsafe { libc::geteuid() };
     path.metadata().is_ok_and(|metadata| {
-        metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o022 == 0
+        metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o002 == 0
     })
 }
 
 /// Makes the directory of a tree.
 fn make_tree(root: &Path, tree: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+    create_private(root)?;
     if !is_own_directory(root) {
-        return Err(io::Error::other("belongs to somebody else, or others may write to it"));
+        return Err(io::Error::other("belongs to somebody else, or everybody may write to it"));
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(tree)?;
+    create_private(tree)?;
     // Shows a read-only file system now rather than in the middle of a package.
     tempfile::Builder::new().prefix(".probe-").tempfile_in(tree).map(drop)
 }
