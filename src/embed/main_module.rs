@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::exceptions::{
-    PyAttributeError, PyImportError, PyKeyboardInterrupt, PySystemExit, PyTypeError,
+    PyAttributeError, PyImportError, PyKeyboardInterrupt, PyModuleNotFoundError, PySystemExit,
+    PyTypeError,
 };
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -118,7 +119,11 @@ fn entry_point_mistake(py: Python<'_>, error: &PyErr, entry: &BundleEntryPoint) 
     let modules = py.import("sys").ok()?.getattr("modules").ok()?;
     let modules = modules.cast::<PyDict>().ok()?;
     let Some(mut value) = modules.get_item(module).ok()? else {
-        // The module was not found, or one of the packages above it.
+        // The module was not found, or one of the packages above it; an `ImportError` of another
+        // kind says that it is there and something else is wrong.
+        if !error.is_instance_of::<PyModuleNotFoundError>(py) {
+            return None;
+        }
         let missing: String = error.value(py).getattr("name").ok()?.extract().ok()?;
         let is_entry = *module == missing || module.starts_with(&format!("{missing}."));
         return is_entry.then(|| format!("no module named `{missing}`"));

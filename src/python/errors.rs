@@ -27,21 +27,36 @@ pub(super) enum ImportFailure {
     Mount(#[from] MountError),
 }
 
-/// The error and its sources in one line.
+/// The error and its sources in one line; a source that its error has already told is left out.
 #[must_use]
 pub fn full_message(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        let _ = write!(message, ": {error}");
+        let text = error.to_string();
+        if !message.ends_with(&text) {
+            let _ = write!(message, ": {text}");
+        }
         source = error.source();
     }
     message
 }
 
+impl ImportFailure {
+    /// What a program is told: the message, and the next step where the machine is at fault rather
+    /// than the bundle.
+    fn message(&self) -> String {
+        let message = full_message(self);
+        match self {
+            Self::Store(error) => format!("failed to {message}; {}", error.next_step()),
+            _ => message,
+        }
+    }
+}
+
 impl From<ImportFailure> for PyErr {
     fn from(failure: ImportFailure) -> Self {
-        PyImportError::new_err(full_message(&failure))
+        PyImportError::new_err(failure.message())
     }
 }
 
@@ -61,5 +76,5 @@ pub(super) fn failed_import(
     name: &str,
     path: &str,
 ) -> PyErr {
-    import_error(py, &full_message(&failure.into()), name, Some(path))
+    import_error(py, &failure.into().message(), name, Some(path))
 }
