@@ -110,7 +110,7 @@ def test_as_from_a_folder(name: str, application: Make) -> None:
     it = application(PROGRAMS[name])
     arguments = ["a", "--b", "ü", "", "-c", "--"]
     found = it.bundled(*arguments, stdin="typed\n").named(names_of(it))
-    assert found == it.plain(*arguments, stdin="typed\n").named(names_of(it))
+    assert str(found) == str(it.plain(*arguments, stdin="typed\n").named(names_of(it)))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_variables_of_python(variables: dict[str, str], program: str, applicatio
     """The variables that Python reads mean what they mean to Python."""
     it = application(PROGRAMS[program])
     found = it.bundled(**variables).named(names_of(it))
-    assert found == it.plain(**variables).named(names_of(it))
+    assert str(found) == str(it.plain(**variables).named(names_of(it)))
 
 
 def test_arguments_are_exact(application: Make) -> None:
@@ -211,7 +211,7 @@ def test_signals_end_the_process(waiting: Application, number: signal.Signals) -
             process.send_signal(number)
             stdout, stderr = process.communicate(timeout=60)
         outcomes.append(Outcome(process.returncode, stdout, stderr).named(names_of(waiting)))
-    assert outcomes[0] == outcomes[1]
+    assert str(outcomes[0]) == str(outcomes[1])
     assert outcomes[0].status == -number
 
 
@@ -424,4 +424,4 @@ def test_module_entry_point(
     bundle = build("--source", folder, "-m", "package")
     found = run(mmport, "run", bundle, "a", PYTHONOPTIMIZE=optimize)
     expected = run(plain_python, "-m", "package", "a", cwd=folder, PYTHONOPTIMIZE=optimize)
-    assert found == expected
+    assert str(found) == str(expected)

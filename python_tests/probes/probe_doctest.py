@@ -1,0 +1,7 @@
+"""Probe: doctest."""
+
+import doctest
+
+import doctested
+
+print(doctest.testmod(doctested))

@@ -1,0 +1,21 @@
+"""Probe: resources."""
+
+import importlib.resources as r
+
+f = r.files("data")
+print(sorted(x.name for x in f.iterdir() if x.name != "__pycache__"))
+print(f.joinpath("text.txt").read_text(), (f / "sub" / "more.bin").read_bytes()[:3])
+print(f.joinpath("none").is_file(), (f / "sub").is_dir(), (f / "text.txt").is_file())
+with r.as_file(f / "text.txt") as p:
+    print(p.name, p.read_text())
+print(r.files("space").joinpath("one.py").is_file())
+print(sorted(x.name for x in r.files("pkg").iterdir() if x.name != "__pycache__"))
+print(r.files("pkg").joinpath("first.py").read_text(), r.files("pkg").name)
+try:
+    f.joinpath("none").read_text()
+except OSError as e:
+    print(type(e), e.errno)
+try:
+    r.files("no_such_package")
+except ImportError as e:
+    print(e)
