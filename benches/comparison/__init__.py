@@ -1,0 +1,1 @@
+"""Whole processes compared: the parts of ``compare.py``, one concept per file."""

@@ -1,0 +1,102 @@
+"""What was measured, as a picture: an SVG that needs nothing from outside."""
+
+from __future__ import annotations
+
+import statistics
+from xml.sax.saxutils import escape
+
+from .measurement import MMPORT, PLAIN
+from .report import Report, ratio
+
+WIDTH = 720
+LEFT = 190
+"""Where the bars begin; the titles stand before it."""
+LONGEST = 390
+"""Length of the longest bar; the figures stand behind it."""
+TOP = 62
+ROW = 46
+BAR = 15
+
+STYLE = """\
+text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+.heading { font-size: 15px; font-weight: 600; }
+.title, .axis { text-anchor: end; }
+.plain { fill: #afb8c1; }
+.mmport { fill: #c4501b; }
+.strong { font-weight: 600; }
+.quiet { fill: #59636e; }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc; }
+  .plain { fill: #656c76; }
+  .mmport { fill: #f0883e; }
+  .quiet { fill: #9198a1; }
+}"""
+
+
+def as_svg(report: Report) -> str:
+    """The report as a bar chart: the plain environment and mmport, in milliseconds."""
+    medians = [
+        (
+            item,
+            statistics.median(item.milliseconds[PLAIN]),
+            statistics.median(item.milliseconds[MMPORT]),
+        )
+        for item in report.measurements
+    ]
+    scale = LONGEST / max(max(plain, mmport) for _, plain, mmport in medians)
+    height = TOP + ROW * len(medians) + 22
+    facts = []
+    shapes = []
+    for number, (item, plain, mmport) in enumerate(medians):
+        spread = ratio(item, MMPORT, PLAIN)
+        factor = f"{spread.median:.2f}" if spread else "?"
+        facts.append(f"{item.title}: {plain:.0f} ms, mmport {mmport:.0f} ms, ratio {factor}")
+        top = TOP + ROW * number
+        shapes.append(text(LEFT - 12, top + BAR + 5, item.title, "title"))
+        shapes.append(bar(top, plain * scale, "plain"))
+        shapes.append(text(LEFT + plain * scale + 8, top + 12, f"{plain:.0f} ms", "quiet"))
+        shapes.append(bar(top + BAR + 2, mmport * scale, "mmport"))
+        label = f"{mmport:.0f} ms · ratio {factor}"
+        shapes.append(text(LEFT + mmport * scale + 8, top + BAR + 14, label, "strong"))
+    heading = "Start to exit, in milliseconds; shorter is better"
+    description = f"{heading}. {'; '.join(facts)}. {footing(report)}"
+    return (
+        "\n".join(
+            [
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+                f'width="{WIDTH}" height="{height}" role="img" '
+                'aria-labelledby="title description">',
+                f'<title id="title">{escape(heading)}</title>',
+                f'<desc id="description">{escape(description)}</desc>',
+                f"<style>\n{STYLE}\n</style>",
+                text(12, 22, heading, "heading"),
+                '<rect class="plain" x="12" y="36" width="12" height="12" rx="2"/>',
+                text(30, 47, "virtual environment"),
+                '<rect class="mmport" x="172" y="36" width="12" height="12" rx="2"/>',
+                text(190, 47, "mmport run, and its ratio to the virtual environment"),
+                *shapes,
+                text(12, height - 8, footing(report), "quiet"),
+                "</svg>",
+            ]
+        )
+        + "\n"
+    )
+
+
+def bar(top: float, length: float, name: str) -> str:
+    """A horizontal bar."""
+    return (
+        f'<rect class="{name}" x="{LEFT}" y="{top:.0f}" width="{max(length, 1):.1f}" '
+        f'height="{BAR}" rx="2"/>'
+    )
+
+
+def text(left: float, base: float, content: str, name: str = "") -> str:
+    """A line of text."""
+    style = f' class="{name}"' if name else ""
+    return f'<text{style} x="{left:.1f}" y="{base:.0f}">{escape(content)}</text>'
+
+
+def footing(report: Report) -> str:
+    """What was measured, where, in one line."""
+    return f"mmport {report.mmport}, CPython {report.python}, {report.machine}"
