@@ -107,7 +107,7 @@ class Preparation:
                 requirements = [str(write_nothing(directory))]
             self.virtual_environment(environment)
             self.pip(environment, "install", "--quiet", *requirements)
-            listing = self.pip(environment, "freeze").splitlines()
+            listing = self.pip(environment, "freeze", "--all").splitlines()
             frozen.write_text("".join(f"{line}\n" for line in listing if "==" in line))
             stamp.write()
         status = self.mmport.stat()

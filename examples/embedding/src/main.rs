@@ -1,0 +1,38 @@
+//! Says what is in a bundle, then runs it: `embedding BUNDLE [ARGUMENT…]`.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
+
+use mmport::bundle::Bundle;
+use mmport::embed::{self, identity};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // A bundle's `sys.executable` leads back to this program, so that child processes work: be that
+    // Python then.
+    if let Some((bundle, environment)) = embed::bundle_of_executable(&arguments[0]) {
+        std::process::exit(embed::run_bundle_python(&bundle, &environment, &arguments)?);
+    }
+    let [_, bundle, arguments @ ..] = arguments.as_slice() else {
+        return Err("usage: embedding BUNDLE [ARGUMENT…]".into());
+    };
+    describe(Path::new(bundle))?;
+    // Starts Python, serves its imports from the bundle and runs the entry point.
+    std::process::exit(embed::run_bundle(bundle, arguments)?);
+}
+
+/// Prints a few facts about a bundle; no Python runs for that.
+fn describe(path: &Path) -> Result<(), Box<dyn Error>> {
+    // What counts as a module depends on the Python: here the embedded one, without -O.
+    let bundle = Bundle::open(path, identity::suffixes(0))?;
+    println!("entries: {}, modules: {}", bundle.entry_count(), bundle.module_count());
+    if let Some(entry) = bundle.information()?.and_then(|information| information.entry) {
+        println!("entry point: {entry}");
+    }
+    for distribution in bundle.contents()?.distributions {
+        println!("distribution: {} {}", distribution.name, distribution.version);
+    }
+    println!("__main__.py: {} bytes, read from the map", bundle.read("__main__.py")?.len());
+    Ok(())
+}
