@@ -110,6 +110,9 @@ pub struct Index {
     decoded: Vec<u8>,
     entries: usize,
     modules: usize,
+    /// Whether the Python that asks optimizes: bytecode beside its source is what `mmport build` and
+    /// zip tools put there for a Python that does not.
+    optimizes: bool,
 }
 
 /// A name as the index sees it: its bytes and where they lie.
@@ -144,6 +147,7 @@ impl Index {
             decoded: Vec::new(),
             entries: 0,
             modules: 0,
+            optimizes: suffixes.optimization() > 0,
         };
         // Entries of a directory mostly follow each other, so what is known of it is kept.
         let mut parent: &[u8] = b"";
@@ -343,13 +347,29 @@ impl Index {
     pub(super) fn find(&self, map: &[u8], stem: &[u8]) -> Option<Found> {
         let slot = self.slot(map, stem)?;
         let found = |is_package, kind| Some(Found::Module(FoundModule { is_package, kind }));
-        if let Some(kind) = choose(&slot.package) {
+        if let Some(kind) = self.choose(&slot.package) {
             return found(true, kind);
         }
-        if let Some(kind) = choose(&slot.module) {
+        if let Some(kind) = self.choose(&slot.module) {
             return found(false, kind);
         }
         slot.is_directory.then_some(Found::NamespacePortion)
+    }
+
+    /// Which of a module's files is loaded: extension, source, bytecode, in CPython's order.
+    fn choose(&self, files: &ModuleFiles) -> Option<FoundKind> {
+        let some = |ordinal: u32| (ordinal != NONE).then_some(ordinal);
+        if let Some(extension) = some(files.extension) {
+            return Some(FoundKind::Extension(extension));
+        }
+        if let Some(source) = some(files.source) {
+            return Some(FoundKind::Source {
+                source,
+                cached: some(files.cached),
+                beside: some(files.bytecode).filter(|_| !self.optimizes),
+            });
+        }
+        some(files.bytecode).map(FoundKind::Bytecode)
     }
 
     /// Whether `directory` is a regular package, that is, has an `__init__`.
@@ -396,22 +416,6 @@ fn stem_of<'bytes>(map: &'bytes [u8], decoded: &'bytes [u8], slot: &Slot) -> &'b
     } else {
         &decoded[start - map.len()..start - map.len() + length]
     }
-}
-
-/// Which of a module's files is loaded: extension, source, bytecode, in CPython's order.
-fn choose(files: &ModuleFiles) -> Option<FoundKind> {
-    let some = |ordinal: u32| (ordinal != NONE).then_some(ordinal);
-    if let Some(extension) = some(files.extension) {
-        return Some(FoundKind::Extension(extension));
-    }
-    if let Some(source) = some(files.source) {
-        return Some(FoundKind::Source {
-            source,
-            cached: some(files.cached),
-            beside: some(files.bytecode),
-        });
-    }
-    some(files.bytecode).map(FoundKind::Bytecode)
 }
 
 /// Whether an entry's name (without a slash at its end) is one that a file below a directory can

@@ -93,12 +93,24 @@ impl Config {
             search_paths.push(wide(OsStr::new(path))?);
         }
         for path in &search_paths {
-            // SAFETY: `path` is a wide string that ends in NUL; CPython copies it.
-            check(unsafe {
-                ffi::PyWideStringList_Append(&raw mut self.raw.module_search_paths, path.as_ptr())
-            })?;
+            self.append(|raw| &raw mut raw.module_search_paths, path)?;
         }
         self.raw.module_search_paths_set = 1;
+        Ok(self)
+    }
+
+    /// Makes `sys.orig_argv` the command line of a Python that was started on the script
+    /// `sys.argv[0]`: reloaders start `sys.executable` with all but its first element.
+    pub(super) fn original_arguments<S: AsRef<OsStr>>(
+        mut self,
+        executable: &OsStr,
+        arguments: &[S],
+    ) -> Result<Self, LaunchError> {
+        let all = [executable].into_iter().chain(arguments.iter().map(AsRef::as_ref));
+        for argument in all {
+            let argument = wide(argument)?;
+            self.append(|raw| &raw mut raw.orig_argv, &argument)?;
+        }
         Ok(self)
     }
 
@@ -140,6 +152,18 @@ impl Config {
             .split(|character| *character == libc::wchar_t::from(b':'))
             .map(|path| path.iter().copied().chain([0]).collect())
             .collect()
+    }
+
+    /// Appends to one list of the configuration a string that ends in NUL.
+    fn append(
+        &mut self,
+        field: impl FnOnce(&mut ffi::PyConfig) -> *mut ffi::PyWideStringList,
+        value: &[libc::wchar_t],
+    ) -> Result<(), LaunchError> {
+        let field = field(&mut self.raw);
+        // SAFETY: `field` points to a list of `raw`, and `value` is a wide string that ends in NUL
+        // (all callers get it from `wide` or `python_path`); CPython copies it.
+        check(unsafe { ffi::PyWideStringList_Append(field, value.as_ptr()) })
     }
 
     /// Sets one string of the configuration.

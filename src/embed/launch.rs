@@ -33,7 +33,8 @@ pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, Launch
     if bundle.find("", "__main__").is_none() {
         return python_with(bundle, &environment, &argv);
     }
-    let config = Config::new(&argv, false)?;
+    let config =
+        Config::new(&argv, false)?.original_arguments(environment.executable.as_os_str(), &argv)?;
     let mounted = start_with(bundle, config, &environment)?.0;
     let ending = Python::attach(|py| {
         install(py, &mounted)?;
@@ -51,6 +52,12 @@ pub fn run_bundle_python(
     environment: &BundleEnvironment,
     arguments: &[OsString],
 ) -> Result<Status, LaunchError> {
+    // Started on the bundle itself, as reloaders start the script that they are in.
+    if let Some((script, rest)) = arguments.get(1..).and_then(<[OsString]>::split_first)
+        && std::path::absolute(Path::new(script)).is_ok_and(|script| script == bundle)
+    {
+        return run_bundle(script, rest);
+    }
     let arguments: Vec<&OsStr> = arguments.iter().map(|argument| &**argument).collect();
     python_with(open_fitting(bundle)?, environment, &arguments)
 }

@@ -34,9 +34,6 @@ impl CodeRequest<'_> {
             FoundKind::Extension(_) => Ok(None),
             FoundKind::Bytecode(bytecode) => self.sourceless(py, bytecode).map(Some),
             FoundKind::Source { source, cached, beside } => {
-                // Bytecode beside its source is what `mmport build` and zip tools put there for a
-                // Python without -O.
-                let beside = beside.filter(|_| self.bundle.suffixes().optimization() == 0);
                 for bytecode in cached.into_iter().chain(beside) {
                     if let Some(code) = self.for_source(py, bytecode, source)? {
                         return Ok(Some(code));

@@ -115,11 +115,11 @@ fn find<'py>(
         }
     }
     let Some((importer, module)) = found else { return Ok(None) };
-    for other in before {
-        if other.is_none() {
-            continue;
-        }
-        let spec = other.call_method1(intern!(py, "find_spec"), (fullname, target))?;
+    for other in before.into_iter().filter(|other| !other.is_none()) {
+        let Ok(find_spec) = other.getattr(intern!(py, "find_spec")) else {
+            return Ok(None); // A finder from before Python 3.4; PathFinder knows how to ask it.
+        };
+        let spec = find_spec.call1((fullname, target))?;
         if !spec.is_none() && !spec.getattr(intern!(py, "loader"))?.is_none() {
             return Ok(Some(spec)); // The one that PathFinder would return.
         }
