@@ -2,29 +2,31 @@
 //!
 //! Started by a name that begins with `python` from a bundle's environment, it is that bundle's
 //! Python instead.
+//!
+//! There is no Rust `main`: the start-up code around one opens standard streams that are closed and
+//! ignores SIGPIPE, and Python and its programs would see both.
 
-use std::ffi::OsString;
+#![no_main]
+
+use std::ffi::{OsString, c_char, c_int};
 
 use mmport::cli::{self, Failure, Host};
 use mmport::embed;
 
-fn main() {
-    // Rust ignores SIGPIPE, and child processes would inherit that. Python sets its own handling.
-    // SAFETY: resetting a signal to its default before any thread is started has no preconditions.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+/// Where the C library starts the program.
+// SAFETY: the name is that of the C entry point, which nothing else in this program defines.
+#[unsafe(no_mangle)]
+pub extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let program = arguments.first().map(OsString::as_os_str);
-    let status = match program.and_then(embed::bundle_of_executable) {
-        Some((bundle, environment)) => {
-            let started = mmport::trace::start_log().map_err(Failure::from).and_then(|()| {
-                embed::run_bundle_python(&bundle, &environment, &arguments).map_err(Failure::from)
-            });
-            started.unwrap_or_else(|failure| {
-                failure.report();
-                failure.status.into()
-            })
+    let started = mmport::trace::start_log()
+        .map_err(Failure::from)
+        .and_then(|()| embed::run_as_python(&arguments).map_err(Failure::from));
+    match started {
+        Ok(Some(status)) => status,
+        Ok(None) => cli::main(arguments, Host::Embedded),
+        Err(failure) => {
+            failure.report();
+            failure.status.into()
         }
-        None => cli::main(arguments, Host::Embedded),
-    };
-    std::process::exit(status);
+    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::directory::CentralDirectory;
-use super::index::{Found, Index};
+use super::index::{Found, FoundModule, Index};
 use super::names::Names;
 use super::{BuildInformation, BundleError, Entry, INFORMATION_ENTRY, Mapping, Suffixes, codepage};
 
@@ -79,6 +79,13 @@ impl Bundle {
     /// What an import of `name` in the directory `prefix` (empty, or ending in `/`) finds.
     #[must_use]
     pub fn find(&self, prefix: &str, name: &str) -> Option<Found> {
+        if name == "__init__" {
+            return self.find_initializer(prefix);
+        }
+        // No module has a slash in its name, but entries do.
+        if memchr::memchr(b'/', name.as_bytes()).is_some() {
+            return None;
+        }
         // Joined on the stack: this is asked for every import of the process.
         let mut buffer = [0_u8; 256];
         let length = prefix.len() + name.len();
@@ -89,6 +96,17 @@ impl Bundle {
                 self.index.find(&self.mapping, stem)
             }
             None => self.index.find(&self.mapping, [prefix, name].concat().as_bytes()),
+        }
+    }
+
+    /// `pkg.__init__`: the file that makes a package of `pkg/`, as a plain module.
+    fn find_initializer(&self, prefix: &str) -> Option<Found> {
+        let directory = prefix.trim_end_matches('/');
+        match self.index.find(&self.mapping, directory.as_bytes())? {
+            Found::Module(found) if found.is_package => {
+                Some(Found::Module(FoundModule { is_package: false, ..found }))
+            }
+            _ => None,
         }
     }
 

@@ -117,7 +117,9 @@ fn names_are_found_in_the_order_of_file_finder() {
         ("", "absent", "nothing"),
         ("pkg/", "plain", "nothing"),
         ("", "", "nothing"),
-        ("", "pkg/sub", "namespace"),
+        ("", "pkg/sub", "nothing"),
+        ("pkg/", "__init__", "source"),
+        ("pkg/sub/", "__init__", "nothing"),
     ];
     for (prefix, name, expected) in cases {
         assert_eq!(kind(&bundle, prefix, name), expected, "{prefix}{name}");

@@ -17,6 +17,8 @@ pub(super) struct PathConfiguration<'paths> {
     pub executable: &'paths OsStr,
     /// `sys.prefix` and `sys.exec_prefix`; the base prefixes are the embedded Python's own.
     pub prefix: &'paths OsStr,
+    /// Whether there is a `pyvenv.cfg`, which keeps user site-packages off the path.
+    pub is_virtual_environment: bool,
 }
 
 /// A configuration in the making.
@@ -85,7 +87,9 @@ impl Config {
         #[cfg(Py_3_11)]
         self.set(|raw| &raw mut raw.stdlib_dir, OsStr::new(STDLIB))?;
         self.raw.pathconfig_warnings = 0;
-        self.raw.user_site_directory = 0;
+        if !paths.is_virtual_environment {
+            self.raw.user_site_directory = 0;
+        }
         self.read()?;
         // What `PYTHONPATH` names comes first, as it does for `python`.
         let mut search_paths = self.python_path();

@@ -6,28 +6,30 @@
 //!
 //! ```text
 //! ROOT/environments-v1/KEY/bin/python   symbolic link to mmport (also python3, python3.N)
-//! ROOT/environments-v1/KEY/bundle       the bundle's absolute path
+//! ROOT/environments-v1/KEY/pyvenv.cfg   as in a virtual environment, and `mmport-bundle = PATH`
 //! ```
 //!
 //! `KEY` is the blake3 hash of mmport's and the bundle's paths. mmport, started by a name that
-//! begins with `python`, looks for `../bundle` beside it, as CPython looks for `../pyvenv.cfg`.
-//! Nothing goes through environment variables, so no unrelated child program sees the bundle.
-//! Where the directory cannot be made, `sys.executable` is the plain Python.
+//! begins with `python`, looks for `../pyvenv.cfg` beside it, as CPython does. Nothing goes through
+//! environment variables, so no unrelated child program sees the bundle. Where the directory cannot
+//! be made, `sys.executable` is the plain Python.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::native::{cache_root, create_private};
 
-use super::identity::{EXECUTABLE, PREFIX, VERSION};
+use super::identity::{EXECUTABLE, FULL_VERSION, VERSION};
 
 /// The version of the layout.
 const LAYOUT: &str = "environments-v1";
-/// Name of the file that holds the bundle's path.
-const BUNDLE_FILE: &str = "bundle";
+/// The file by which CPython knows a virtual environment.
+const CONFIGURATION: &str = "pyvenv.cfg";
+/// The key in it that names the bundle; CPython ignores what it does not know.
+const BUNDLE_KEY: &str = "mmport-bundle";
 
 /// The environment of one bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,12 @@ pub struct BundleEnvironment {
 }
 
 impl BundleEnvironment {
+    /// Whether the directory is there, so that `site` finds what it finds in a virtual environment.
+    #[must_use]
+    pub fn is_made(&self) -> bool {
+        self.executable.starts_with(&self.prefix)
+    }
+
     /// The environment of the bundle at the absolute path `bundle`; made when it is not there.
     #[must_use]
     pub fn of_bundle(bundle: &Path) -> Self {
@@ -46,7 +54,8 @@ impl BundleEnvironment {
             tracing::debug!(
                 target: "mmport::environment", %error, "sys.executable is the plain python"
             );
-            Self { prefix: PREFIX.into(), executable: EXECUTABLE.into() }
+            // No directory, so that `site` finds no site-packages in it.
+            Self { prefix: bundle.to_owned(), executable: EXECUTABLE.into() }
         })
     }
 
@@ -57,9 +66,8 @@ impl BundleEnvironment {
         if fs::read_link(&environment.executable).is_ok_and(|target| target == mmport) {
             return Ok(environment);
         }
-        make_environment(&environment, &mmport, |staged| {
-            fs::write(staged.join(BUNDLE_FILE), bundle.as_os_str().as_bytes())
-        })?;
+        let home = Path::new(EXECUTABLE).parent().unwrap_or(Path::new("/"));
+        make_environment(&environment, &mmport, home, bundle, |_| Ok(()))?;
         Ok(environment)
     }
 }
@@ -77,10 +85,13 @@ pub(super) fn place_of_environment(mmport: &Path, bundle: &Path) -> io::Result<P
 }
 
 /// Makes an environment beside its place and renames it there, so that it is whole or absent.
-/// `bin/python` and its other names link to `target`; `fill` adds the rest.
+/// `bin/python` and its other names link to `target`; `home` is where the base Python's executable
+/// is; `fill` adds the rest.
 pub(super) fn make_environment(
     environment: &BundleEnvironment,
     target: &Path,
+    home: &Path,
+    bundle: &Path,
     fill: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
     let parent = environment.prefix.parent().unwrap_or(&environment.prefix);
@@ -89,6 +100,13 @@ pub(super) fn make_environment(
     let staged = staging.path().join("environment");
     let bin = staged.join("bin");
     fs::create_dir_all(&bin)?;
+    let configuration = format!(
+        "home = {}\ninclude-system-site-packages = false\nversion = {FULL_VERSION}\n\
+         {BUNDLE_KEY} = {}\n",
+        home.display(),
+        bundle.display()
+    );
+    fs::write(staged.join(CONFIGURATION), configuration)?;
     fill(&staged)?;
     for name in ["python", "python3", &format!("python{VERSION}")] {
         std::os::unix::fs::symlink(target, bin.join(name))?;
@@ -122,6 +140,9 @@ pub fn bundle_of_executable(program: &OsStr) -> Option<(PathBuf, BundleEnvironme
             .find(|candidate| candidate.is_file())?
     };
     let prefix = executable.parent()?.parent()?.to_owned();
-    let bundle = fs::read(prefix.join(BUNDLE_FILE)).ok()?;
-    Some((OsString::from_vec(bundle).into(), BundleEnvironment { prefix, executable }))
+    let configuration = fs::read_to_string(prefix.join(CONFIGURATION)).ok()?;
+    let bundle = configuration.lines().find_map(|line| {
+        line.strip_prefix(BUNDLE_KEY)?.trim_start().strip_prefix('=').map(str::trim)
+    })?;
+    Some((bundle.into(), BundleEnvironment { prefix, executable }))
 }

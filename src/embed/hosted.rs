@@ -21,7 +21,9 @@ use std::process::Command;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::python::{MountedBundle, full_message, install_mounted, running_suffixes};
+use crate::python::{
+    MountedBundle, full_message, install_mounted, install_traceback_hooks, running_suffixes,
+};
 
 use super::environment::{BundleEnvironment, make_environment, place_of_environment};
 use super::launch::{finish, open_fitting};
@@ -102,7 +104,8 @@ fn enter(
             main.del_item(name)?;
         }
     }
-    install_mounted(py, mounted)
+    install_mounted(py, mounted)?;
+    install_traceback_hooks(py)
 }
 
 /// Takes the script's directory and what `site` added off `sys.path`: keeps `PYTHONPATH` and the
@@ -201,16 +204,8 @@ impl Facts {
         {
             return Ok(environment);
         }
-        make_environment(&environment, &self.base_executable, |staged| {
-            let home = self.base_executable.parent().unwrap_or(Path::new("/"));
-            fs::write(
-                staged.join("pyvenv.cfg"),
-                format!(
-                    "home = {}\ninclude-system-site-packages = false\nversion = {}\n",
-                    home.display(),
-                    super::identity::FULL_VERSION
-                ),
-            )?;
+        let home = self.base_executable.parent().unwrap_or(Path::new("/"));
+        make_environment(&environment, &self.base_executable, home, bundle, |staged| {
             let packages = staged.join(format!("lib/python{}/site-packages", self.version));
             fs::create_dir_all(&packages)?;
             fs::write(packages.join("mmport.pth"), self.pth(bundle))

@@ -8,9 +8,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::bundle::Bundle;
-use crate::python::{MountError, MountedBundle, full_message, install_mounted};
+use crate::python::{
+    MountError, MountedBundle, full_message, install_mounted, install_traceback_hooks,
+};
 
 use super::config::{Config, PathConfiguration};
+use super::environment::bundle_of_executable;
 use super::main_module::{Ending, run_main_module};
 use super::{BundleEnvironment, LaunchError, identity};
 
@@ -47,7 +50,7 @@ pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, Launch
 ///
 /// # Errors
 /// [`LaunchError`], when Python could not be started.
-pub fn run_bundle_python(
+fn run_bundle_python(
     bundle: &Path,
     environment: &BundleEnvironment,
     arguments: &[OsString],
@@ -60,6 +63,21 @@ pub fn run_bundle_python(
     }
     let arguments: Vec<&OsStr> = arguments.iter().map(|argument| &**argument).collect();
     python_with(open_fitting(bundle)?, environment, &arguments)
+}
+
+/// Runs a bundle's Python, if that is what this process was started as: a program that runs bundles
+/// has to call this first, because `sys.executable` of a bundle's process is this program again.
+/// `arguments` are those of the process.
+///
+/// # Errors
+/// [`LaunchError`], when Python could not be started.
+pub fn run_as_python(arguments: &[OsString]) -> Result<Option<Status>, LaunchError> {
+    match arguments.first().and_then(|program| bundle_of_executable(program)) {
+        Some((bundle, environment)) => {
+            run_bundle_python(&bundle, &environment, arguments).map(Some)
+        }
+        None => Ok(None),
+    }
 }
 
 /// Runs plain Python with its own arguments; the first is the program.
@@ -107,6 +125,7 @@ fn start_with(
     let config = config.fix_paths(&PathConfiguration {
         executable: environment.executable.as_os_str(),
         prefix: environment.prefix.as_os_str(),
+        is_virtual_environment: environment.is_made(),
     })?;
     let mounted = match config.optimization() {
         0 => MountedBundle::adopt(bundle)?,
@@ -120,6 +139,7 @@ fn start_with(
 
 fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchError> {
     install_mounted(py, mounted)
+        .and_then(|()| install_traceback_hooks(py))
         .map_err(|error| LaunchError::Install { message: full_message(&error) })
 }
 

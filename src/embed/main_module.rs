@@ -2,17 +2,13 @@
 //!
 //! As `Modules/main.c` and `runpy._run_module_as_main` do for `python app.zip`, but without
 //! `runpy`, whose frames would stand in every traceback. `SystemExit` ends the process through
-//! CPython's own code; other exceptions are shown by `sys.excepthook`. CPython before 3.13 shows
-//! source lines of real files only when it writes the last traceback of a process; where the
-//! program has not set a hook of its own, `traceback.print_exception` writes it instead, which asks
-//! the loader for the lines.
+//! CPython's own code; other exceptions are shown by `sys.excepthook`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::exceptions::{
-    PyAttributeError, PyImportError, PyKeyboardInterrupt, PyModuleNotFoundError, PySystemExit,
-    PyTypeError,
+    PyAttributeError, PyImportError, PyKeyboardInterrupt, PyModuleNotFoundError, PyTypeError,
 };
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -79,26 +75,10 @@ fn execute(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {
 /// Shows what the program raised and says how the process ends. Does not return for `SystemExit`.
 fn end_with(py: Python<'_>, error: PyErr) -> Ending {
     let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
-    if !error.is_instance_of::<PySystemExit>(py) {
-        // Best effort: without it, CPython's own hook shows the traceback, with fewer lines.
-        let _ = show_lines_from_bundles(py);
-    }
     error.restore(py);
     // SAFETY: an exception was just set. For `SystemExit` this finalizes and ends the process.
     unsafe { ffi::PyErr_PrintEx(1) };
     if interrupted { Ending::Interrupted } else { Ending::Status(1) }
-}
-
-/// Makes `sys.excepthook` one that asks loaders for source lines, unless the program set its own.
-fn show_lines_from_bundles(py: Python<'_>) -> PyResult<()> {
-    if py.version_info() >= (3, 13) {
-        return Ok(());
-    }
-    let sys = py.import("sys")?;
-    if sys.getattr("excepthook")?.is(&sys.getattr("__excepthook__")?) {
-        sys.setattr("excepthook", py.import("traceback")?.getattr("print_exception")?)?;
-    }
-    Ok(())
 }
 
 /// Whether an exception says that the entry point does not exist or cannot be called, and not that

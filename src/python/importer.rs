@@ -11,7 +11,7 @@ use std::time::Instant;
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::bundle::{Found, FoundKind, FoundModule};
 
@@ -180,10 +180,12 @@ impl BundleImporter {
     #[pyo3(signature = (fullname, target=None))]
     fn find_spec<'py>(
         slf: &Bound<'py, Self>,
-        fullname: &str,
+        fullname: &Bound<'py, PyString>,
         target: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let _ = target; // CPython's path-entry finders make no use of it either.
+        // A name that is no text (lone surrogates) is no entry's.
+        let Ok(fullname) = fullname.to_str() else { return Ok(None) };
         let Some(found) = slf.get().find(fullname) else { return Ok(None) };
         Self::spec(slf, fullname, found).map(Some)
     }
@@ -203,7 +205,7 @@ impl BundleImporter {
 
     fn exec_module(&self, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = module.py();
-        let name: String = module.getattr(intern!(py, "__name__"))?.extract()?;
+        let name = name_of(module)?;
         let start = tracing::enabled!(target: "mmport::exec_module", tracing::Level::DEBUG)
             .then(Instant::now);
         let outcome = self.execute(module, &name);
@@ -356,6 +358,16 @@ impl BundleImporter {
             (None, _) => importlib.exec_dynamic(module),
         }
     }
+}
+
+/// The name by which a module was found. An extension module may call itself otherwise.
+fn name_of(module: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = module.py();
+    module
+        .getattr(intern!(py, "__spec__"))
+        .and_then(|spec| spec.getattr(intern!(py, "name")))
+        .or_else(|_| module.getattr(intern!(py, "__name__")))?
+        .extract()
 }
 
 /// The last component of a dotted name.

@@ -6,6 +6,7 @@
 //! | `importer.rs` | `BundleImporter`, path-entry finder and loader of one directory in a bundle |
 //! | `path_hook.rs` | the entry of `sys.path_hooks` |
 //! | `hooks.rs` | `install`, which puts all three in place |
+//! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
 //!
 //! What a bundle holds and where its files are is the core's business ([`MountedBundle`]); this folder
 //! makes specs, code objects and errors of it, as `importlib` would. No lock or map guard is held
@@ -20,9 +21,11 @@ mod importlib;
 mod mount;
 mod path_hook;
 mod resources;
+mod tracebacks;
 
 pub use errors::full_message;
 pub use finder::BundleFinder;
 pub use hooks::{install, install_hooks, install_mounted, running_suffixes};
 pub use importer::BundleImporter;
 pub use mount::{MountError, MountedBundle};
+pub use tracebacks::install_traceback_hooks;
