@@ -11,7 +11,7 @@ from .report import Report, ratio
 WIDTH = 720
 LEFT = 190
 """Where the bars begin; the titles stand before it."""
-LONGEST = 390
+LONGEST = 340
 """Length of the longest bar; the figures stand behind it."""
 TOP = 62
 ROW = 46

@@ -7,18 +7,23 @@ import shutil
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .cases import NOTHING, Case
 from .preparation import ComparisonError, Preparation, Prepared, progress, remove_tree
 
 WARM_UP_ROUNDS = 2
+FIRST_ROUNDS = 5
+"""Rounds of first and warm runs, which write much: after the others, so as not to disturb them."""
 
 PLAIN = "virtual environment"
 ZIP = "python bundle"
 MMPORT = "mmport run"
 FIRST = "mmport run, first"
+WARM = "mmport run, beside first"
 INTERPRETER = "python -I -S -c pass"
 EMBEDDED = "mmport python -I -S -c pass"
 
@@ -35,8 +40,6 @@ class Way:
     command: list[str]
     environment: dict[str, str]
     standard_input: Path
-    empty_root: bool = False
-    """Whether mmport's own directory is a new, empty one at each run."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Outcome:
     status: int
     output: bytes
     errors: bytes
+
+    def is_like(self, other: Outcome) -> bool:
+        """Whether both ended and printed alike."""
+        return (self.status, self.output) == (other.status, other.output)
 
 
 @dataclass
@@ -63,46 +70,50 @@ class Measurement:
     file_calls: dict[str, int] = field(default_factory=dict)
     """File-system calls of one warm run, by way; empty without strace."""
 
+    def add(self, way: str, outcome: Outcome, number: int) -> None:
+        """Keep the time of a round; those of warm-up rounds have negative numbers."""
+        if number >= 0:
+            self.milliseconds.setdefault(way, []).append(outcome.milliseconds)
+
 
 def measure(case: Case, preparation: Preparation, rounds: int) -> Measurement:
     """Run a case in all its ways, in turn, and compare what they print."""
     prepared = preparation.application(case.application)
     directory = preparation.working_directory(case)
     ways = ways_of(case, prepared, preparation, directory)
-    left_out = {}
+    plain, mmport = ways[PLAIN], ways[MMPORT]
+    measurement = Measurement(case.name, case.title, prepared.versions, {})
     before = Path.cwd()
     os.chdir(directory)
     try:
-        expected = run(ways[0])
-        for way in ways[1:]:
-            outcome = run(way)
-            if (outcome.status, outcome.output) == (expected.status, expected.output):
-                continue
-            if way.name != ZIP:
-                raise different(case, way, expected, outcome)
-            left_out[way.name] = reason(outcome, prepared.bundle)
-        ways = [way for way in ways if way.name not in left_out]
+        expected = run(plain)
+        outcome = run(ways[ZIP])
+        if not outcome.is_like(expected):
+            measurement.left_out[ZIP] = reason(outcome, prepared.bundle)
+            del ways[ZIP]
         progress(f"measuring {case.name}: {rounds} rounds of {len(ways)} ways")
-        samples: dict[str, list[float]] = {way.name: [] for way in ways}
         for number in range(-WARM_UP_ROUNDS, rounds):
-            for way in ways:
-                outcome = run(way)
-                if (outcome.status, outcome.output) != (expected.status, expected.output):
-                    raise different(case, way, expected, outcome)
-                if number >= 0:
-                    samples[way.name].append(outcome.milliseconds)
-        calls = {}
+            for way in ways.values():
+                measurement.add(way.name, checked(case, way, expected), number)
+        with new_directories(preparation.directory) as new_directory:
+            for number in range(FIRST_ROUNDS):
+                measurement.add(WARM, checked(case, mmport, expected), number)
+                root = {"MMPORT_ROOT": str(new_directory())}
+                first = replace(mmport, name=FIRST, environment=mmport.environment | root)
+                measurement.add(FIRST, checked(case, first, expected), number)
         if strace := shutil.which("strace"):
-            calls = {way.name: file_calls(way, strace) for way in ways if not way.empty_root}
-            if 0 in calls.values():
-                calls = {}  # This machine lets nothing be traced.
+            calls = {way.name: file_calls(way, strace) for way in ways.values()}
+            # None, where this machine lets nothing be traced.
+            measurement.file_calls = calls if all(calls.values()) else {}
     finally:
         os.chdir(before)
-    return Measurement(case.name, case.title, prepared.versions, samples, left_out, calls)
+    return measurement
 
 
-def ways_of(case: Case, prepared: Prepared, preparation: Preparation, directory: Path) -> list[Way]:
-    """All ways to run a case; the first is what the others are compared with."""
+def ways_of(
+    case: Case, prepared: Prepared, preparation: Preparation, directory: Path
+) -> dict[str, Way]:
+    """All ways to run a case, by name and in the order in which they take turns."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(preparation.directory / "home"),
@@ -115,34 +126,53 @@ def ways_of(case: Case, prepared: Prepared, preparation: Preparation, directory:
     if case.standard_input is not None:
         standard_input = directory / case.standard_input
     mmport, bundle = str(preparation.mmport), str(prepared.bundle)
-
-    def way(name: str, *command: str, empty_root: bool = False) -> Way:
-        return Way(name, list(command), environment, standard_input, empty_root)
-
-    ways = [
-        way(PLAIN, str(prepared.program), *case.arguments),
-        way(ZIP, str(preparation.empty_environment()), bundle, *case.arguments),
-        way(MMPORT, mmport, "run", bundle, *case.arguments),
-        way(FIRST, mmport, "run", bundle, *case.arguments, empty_root=True),
-    ]
+    commands = {
+        PLAIN: [str(prepared.program), *case.arguments],
+        ZIP: [str(preparation.empty_environment()), bundle, *case.arguments],
+        MMPORT: [mmport, "run", bundle, *case.arguments],
+    }
     if case.application == NOTHING:
-        idle = ("-I", "-S", "-c", "pass")
-        ways.append(way(INTERPRETER, str(preparation.python), *idle))
-        ways.append(way(EMBEDDED, mmport, "python", *idle))
-    return ways
+        idle = ["-I", "-S", "-c", "pass"]
+        commands[INTERPRETER] = [str(preparation.python), *idle]
+        commands[EMBEDDED] = [mmport, "python", *idle]
+    return {
+        name: Way(name, command, environment, standard_input) for name, command in commands.items()
+    }
+
+
+def checked(case: Case, way: Way, expected: Outcome) -> Outcome:
+    """Run one process, which has to do what is expected."""
+    outcome = run(way)
+    if outcome.is_like(expected):
+        return outcome
+    raise ComparisonError(
+        f"{case.name}: `{way.name}` differs from `{PLAIN}`, so times say nothing\n"
+        f"expected status {expected.status} and output {expected.output!r}\n"
+        f"found status {outcome.status} and output {outcome.output!r}\n"
+        f"its errors: {outcome.errors.decode(errors='replace')}"
+    )
 
 
 def run(way: Way) -> Outcome:
     """Run one process to its end, in the current directory."""
-    if not way.empty_root:
-        return spawn(way.command, way.environment, way.standard_input)
-    # On the file system of the warm run's.
-    root = Path(tempfile.mkdtemp(dir=Path(way.environment["MMPORT_ROOT"]).parent))
+    return spawn(way.command, way.environment, way.standard_input)
+
+
+@contextmanager
+def new_directories(parent: Path) -> Iterator[Callable[[], Path]]:
+    """Make new, empty directories, removed together: removing large trees slows what follows."""
+    directories: list[Path] = []
+
+    def make() -> Path:
+        directories.append(Path(tempfile.mkdtemp(dir=parent)))
+        return directories[-1]
+
     try:
-        environment = {**way.environment, "MMPORT_ROOT": str(root)}
-        return spawn(way.command, environment, way.standard_input)
+        yield make
     finally:
-        remove_tree(root)
+        for directory in directories:
+            remove_tree(directory)
+        os.sync()
 
 
 def spawn(command: list[str], environment: dict[str, str], standard_input: Path) -> Outcome:
@@ -188,13 +218,3 @@ def reason(outcome: Outcome, bundle: Path) -> str:
     # What the message names is a path of this machine, and then what mmport would do.
     line = line.removeprefix(f"{bundle}: ").split("; run it with")[0]
     return line.replace(str(bundle), bundle.name).split(": ", 1)[-1]
-
-
-def different(case: Case, way: Way, expected: Outcome, outcome: Outcome) -> ComparisonError:
-    """The error for a way that does not do what the first one does."""
-    return ComparisonError(
-        f"{case.name}: `{way.name}` differs from `{PLAIN}`, so times say nothing\n"
-        f"expected status {expected.status} and output {expected.output!r}\n"
-        f"found status {outcome.status} and output {outcome.output!r}\n"
-        f"its errors: {outcome.errors.decode(errors='replace')}"
-    )

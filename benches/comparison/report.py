@@ -9,7 +9,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .measurement import EMBEDDED, FIRST, INTERPRETER, MMPORT, PLAIN, ZIP, Measurement
+from .measurement import EMBEDDED, FIRST, INTERPRETER, MMPORT, PLAIN, WARM, ZIP, Measurement
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def rows(report: Report) -> list[list[str]]:
                 f"{statistics.median(item.milliseconds[PLAIN]):.0f}",
                 str(ratio(item, ZIP, PLAIN) or "does not run"),
                 str(ratio(item, MMPORT, PLAIN)),
-                str(ratio(item, FIRST, MMPORT)),
+                str(ratio(item, FIRST, WARM)),
                 file_calls(item),
             ]
         )
@@ -92,9 +92,11 @@ def file_calls(measurement: Measurement) -> str:
 def notes(report: Report) -> list[str]:
     """What the table does not say."""
     lines = []
+    reasons: dict[str, list[str]] = {}
     for item in report.measurements:
         for way, why in item.left_out.items():
-            lines.append(f"{item.title}: `{way}` does not run: {why}.")
+            reasons.setdefault(f"`{way}` does not run: {why}", []).append(item.title)
+    lines.extend(f"{'; '.join(titles)}: {why}." for why, titles in reasons.items())
     for item in report.measurements:
         if INTERPRETER not in item.milliseconds:
             continue
