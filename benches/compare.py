@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from comparison.cases import CASES
+from comparison.cases import CASES, Case
 from comparison.chart import as_svg
 from comparison.measurement import measure
 from comparison.preparation import ComparisonError, Preparation, checked_output
@@ -39,10 +39,10 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    names = [case.name for case in CASES]
+    names = list(dict.fromkeys(name for case in CASES for name in names_of(case)))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "cases", nargs="*", metavar="CASE", help=f"what to run (default: all of {', '.join(names)})"
+        "cases", nargs="*", metavar="CASE", help=f"cases or applications: {', '.join(names)}"
     )
     parser.add_argument("--rounds", type=int, default=11, help="rounds per case (default: 11)")
     parser.add_argument(
@@ -83,7 +83,8 @@ def compare(arguments: argparse.Namespace) -> Report:
         raise ComparisonError(f"{mmport} is missing; build it with `cargo build --release`")
     python = interpreter(arguments.python, mmport)
     preparation = Preparation(arguments.cache.resolve(), mmport, python)
-    chosen = [case for case in CASES if not arguments.cases or case.name in arguments.cases]
+    wanted = set(arguments.cases)
+    chosen = [case for case in CASES if not wanted or wanted & set(names_of(case))]
     for case in chosen:
         preparation.application(case.application)
     pin()
@@ -94,6 +95,11 @@ def compare(arguments: argparse.Namespace) -> Report:
         rounds=arguments.rounds,
         measurements=[measure(case, preparation, arguments.rounds) for case in chosen],
     )
+
+
+def names_of(case: Case) -> tuple[str, str]:
+    """What a case can be called by: its application stands for all cases of that."""
+    return case.application.name, case.name
 
 
 def interpreter(name: str | None, mmport: Path) -> Path:

@@ -89,7 +89,10 @@ def measure(case: Case, preparation: Preparation, rounds: int) -> Measurement:
         expected = run(plain)
         outcome = run(ways[ZIP])
         if not outcome.is_like(expected):
-            measurement.left_out[ZIP] = reason(outcome, prepared.bundle)
+            why = reason(outcome, prepared.bundle)
+            if case.application.script is None:
+                why = "the bundle acts as Python and has no entry point"
+            measurement.left_out[ZIP] = why
             del ways[ZIP]
         progress(f"measuring {case.name}: {rounds} rounds of {len(ways)} ways")
         for number in range(-WARM_UP_ROUNDS, rounds):
