@@ -136,5 +136,5 @@ CASES = [
         ("-q", "-E", "-a", "-b", "html", ".", "_build"),
         {"conf.py": 'project = "small"\nhtml_theme = "basic"\n', "index.rst": PAGE},
     ),
-    Case("pandas", "pandas, a three-line script", PANDAS, ("frame.py",), {"frame.py": FRAME}),
+    Case("pandas", "pandas, a short script", PANDAS, ("frame.py",), {"frame.py": FRAME}),
 ]

@@ -73,7 +73,7 @@ def as_svg(report: Report) -> str:
                 '<rect class="plain" x="12" y="36" width="12" height="12" rx="2"/>',
                 text(30, 47, "virtual environment"),
                 '<rect class="mmport" x="172" y="36" width="12" height="12" rx="2"/>',
-                text(190, 47, "mmport run, and its ratio to the virtual environment"),
+                text(190, 47, "mmport run, and the median of the ratios of paired runs"),
                 *shapes,
                 text(12, height - 8, footing(report), "quiet"),
                 "</svg>",
