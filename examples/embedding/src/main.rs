@@ -7,19 +7,26 @@ use std::path::Path;
 use mmport::bundle::Bundle;
 use mmport::embed::{self, identity};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+fn main() {
+    let status = run(&std::env::args_os().collect::<Vec<_>>()).unwrap_or_else(|error| {
+        eprintln!("embedding: {error}");
+        125
+    });
+    std::process::exit(status);
+}
+
+fn run(arguments: &[OsString]) -> Result<i32, Box<dyn Error>> {
     // A bundle's `sys.executable` leads back to this program, so that child processes work: be that
     // Python then.
     if let Some((bundle, environment)) = embed::bundle_of_executable(&arguments[0]) {
-        std::process::exit(embed::run_bundle_python(&bundle, &environment, &arguments)?);
+        return Ok(embed::run_bundle_python(&bundle, &environment, arguments)?);
     }
-    let [_, bundle, arguments @ ..] = arguments.as_slice() else {
+    let [_, bundle, arguments @ ..] = arguments else {
         return Err("usage: embedding BUNDLE [ARGUMENT…]".into());
     };
     describe(Path::new(bundle))?;
     // Starts Python, serves its imports from the bundle and runs the entry point.
-    std::process::exit(embed::run_bundle(bundle, arguments)?);
+    Ok(embed::run_bundle(bundle, arguments)?)
 }
 
 /// Prints a few facts about a bundle; no Python runs for that.
