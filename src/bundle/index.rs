@@ -387,6 +387,18 @@ impl Index {
         self.slot(map, directory).is_some_and(|slot| slot.carries_files)
     }
 
+    /// Directories at the root, in the order in which they were first met.
+    pub(super) fn root_directories<'index>(
+        &'index self,
+        map: &'index [u8],
+    ) -> impl Iterator<Item = &'index [u8]> {
+        self.slots
+            .iter()
+            .filter(|slot| slot.is_directory)
+            .map(move |slot| stem_of(map, &self.decoded, slot))
+            .filter(|stem| memchr::memchr(b'/', stem).is_none())
+    }
+
     /// How many entries the central directory lists.
     pub(super) fn entries(&self) -> usize {
         self.entries

@@ -128,6 +128,16 @@ impl Bundle {
         self.index.carries_files(&self.mapping, directory.as_bytes())
     }
 
+    /// Directories at the root that hold the metadata of a distribution.
+    #[must_use]
+    pub fn metadata_directories(&self) -> Vec<&str> {
+        self.index
+            .root_directories(&self.mapping)
+            .filter_map(|name| std::str::from_utf8(name).ok())
+            .filter(|name| name.ends_with(".dist-info") || name.ends_with(".egg-info"))
+            .collect()
+    }
+
     /// The entry whose header lies at `ordinal` in the central directory, as [`Self::find`] gives
     /// it.
     ///

@@ -222,9 +222,15 @@ fn write_entries(entries: &[Entry], unit: &str, staged: &Path) -> Result<(), Sto
         .collect();
     directories.sort();
     directories.dedup();
-    fs::create_dir_all(staged).map_err(|source| write_error(staged, source))?;
-    for directory in &directories {
-        fs::create_dir_all(directory).map_err(|source| write_error(directory, source))?;
+    fs::create_dir(staged).map_err(|source| write_error(staged, source))?;
+    // Sorted, so parents mostly come first and one call makes each directory.
+    for directory in directories.iter().filter(|directory| **directory != staged) {
+        let made = match fs::create_dir(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(directory),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            outcome => outcome,
+        };
+        made.map_err(|source| write_error(directory, source))?;
     }
 
     let files: Vec<&Entry> = entries.iter().filter(|entry| !entry.is_directory()).collect();

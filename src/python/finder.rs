@@ -17,6 +17,7 @@ use crate::bundle::Found;
 
 use super::BundleImporter;
 use super::importlib::Importlib;
+use super::metadata::find_distributions;
 use super::path_hook::importer_for_path;
 
 /// The meta-path finder of mounted bundles.
@@ -66,6 +67,15 @@ impl BundleFinder {
     }
 
     fn invalidate_caches(&self) {}
+
+    #[pyo3(signature = (context=None))]
+    fn find_distributions<'py>(
+        &self,
+        py: Python<'py>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        find_distributions(py, context)
+    }
 
     fn __repr__(&self) -> &'static str {
         "<mmport.BundleFinder>"

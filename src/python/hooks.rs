@@ -44,8 +44,10 @@ pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult
     install_hooks(py)?;
     forget_other_importers(py, mounted)?;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
-    if !path.contains(mounted.archive())? {
-        path.call_method1(intern!(py, "append"), (mounted.archive(),))?;
+    // With a slash: see `metadata.rs`.
+    let entry = format!("{}/", mounted.archive());
+    if !path.contains(&entry)? && !path.contains(mounted.archive())? {
+        path.call_method1(intern!(py, "append"), (entry,))?;
     }
     Ok(())
 }

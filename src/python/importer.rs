@@ -60,6 +60,11 @@ impl BundleImporter {
         self.mounted.bundle().find(&self.prefix, tail(fullname))
     }
 
+    /// The bundle.
+    pub(super) fn mounted(&self) -> Arc<MountedBundle> {
+        Arc::clone(&self.mounted)
+    }
+
     /// Whether `path` is a path through the bundle file rather than a materialized file.
     pub(super) fn is_in_bundle(&self, path: &str) -> bool {
         path.strip_prefix(self.mounted.archive()).is_some_and(|rest| rest.starts_with('/'))
@@ -302,7 +307,8 @@ impl BundleImporter {
         let located = slf.get().require(slf.py(), fullname);
         match located {
             Ok(located) if located.found.is_package => {
-                resource_reader(slf, fullname, &located.path).map(Some)
+                let place = format!("{}{}", slf.get().prefix, tail(fullname));
+                resource_reader(slf, &place, &located.path).map(Some)
             }
             _ => Ok(None),
         }

@@ -6,6 +6,8 @@
 //! | `importer.rs` | `BundleImporter`, path-entry finder and loader of one directory in a bundle |
 //! | `path_hook.rs` | the entry of `sys.path_hooks` |
 //! | `hooks.rs` | `install`, which puts all three in place |
+//! | `metadata.rs` | `find_distributions` |
+//! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
 //!
 //! What a bundle holds and where its files are is the core's business ([`MountedBundle`]); this folder
@@ -18,14 +20,18 @@ mod finder;
 mod hooks;
 mod importer;
 mod importlib;
+mod metadata;
 mod mount;
 mod path_hook;
 mod resources;
 mod tracebacks;
+mod traversable;
 
 pub use errors::full_message;
 pub use finder::BundleFinder;
 pub use hooks::{install, install_hooks, install_mounted, running_suffixes};
 pub use importer::BundleImporter;
 pub use mount::{MountError, MountedBundle};
+pub use resources::BundleResourceReader;
 pub use tracebacks::install_traceback_hooks;
+pub use traversable::BundlePath;
