@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import Outcome, Runner, Word, clean_environment, run_program, write_files
+from support import INSTALLATION, Outcome, Runner, Word, clean_environment, run_program, write_files
 
 PROJECT = Path(__file__).resolve().parent.parent
 VERSION = "{}.{}".format(*sys.version_info)
@@ -91,7 +91,9 @@ def build(
             output = folder / str(next(numbers)) / name
             output.parent.mkdir()
             command = [mmport, "build", "--quiet", *words, "-o", output]
-            run_program(command, environment=environment, cwd=output.parent).succeeded()
+            run_program(
+                command, environment=environment, cwd=output.parent, timeout=INSTALLATION
+            ).succeeded()
             built[key] = output
         return built[key]
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 Word = str | os.PathLike[str]
 
-# Long enough for an installation on a slow network; reached only where something hangs.
-TIMEOUT = 600
+# Long enough for an installation on a slow network.
+INSTALLATION = 600
+# Reached only where something hangs.
+TIMEOUT = 60
 
 # Variables that change what Python, mmport or a program under test does.
 _CHANGES_PROGRAMS = re.compile(
