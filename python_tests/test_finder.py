@@ -7,6 +7,7 @@ with a bundle of it. What it prints must be the same but for the place.
 from __future__ import annotations
 
 import py_compile
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -167,7 +168,9 @@ def test_as_the_file_finder(probe: Path, both: Both) -> None:
 def test_as_python(arguments: tuple[str, ...], both: Both) -> None:
     """A bundle without entry point is Python with these packages."""
     found, expected = both(*arguments, stdin="import sys, plain; print(sys.argv, plain.value)\n")
-    assert str(found) == str(expected)
+    # Frames inside a loader are its own affair, and not shown where `import` meets an error.
+    frames = re.compile(r'  File "<frozen importlib\.\w+>", line \d+, in \w+\n')
+    assert frames.sub("", str(found)) == frames.sub("", str(expected))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,7 @@ CASES = [
     Case(("-c", "import sysconfig; print(sysconfig.get_paths(), sysconfig.get_platform())")),
     Case(("-c", "import site; print(site.getsitepackages(), site.ENABLE_USER_SITE)")),
     Case(("-c", "import sys; print(sorted(sys.modules))")),
-    Case(("-c", "import sys; print(sys.meta_path, sys.path_hooks[0])")),
+    Case(("-c", "import sys; print([getattr(f, '__name__', f) for f in sys.meta_path[-3:]])")),
     Case(("-c", "import ssl, sqlite3, ctypes, lzma, decimal; print(ssl.OPENSSL_VERSION)")),
     Case(("-c", "import pip; print(pip.__version__)")),
     Case(("-c", "import sys; sys.exit(7)")),
@@ -69,7 +70,6 @@ CASES = [
     Case(("-c", "import sys; print(sys.path)"), variables={"PYTHONSAFEPATH": "1"}),
     Case(("-c", "print('x')"), variables={"PYTHONVERBOSE": "", "PYTHONUNBUFFERED": "1"}),
     Case(("-c", "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])")),
-    Case(("-c", "import os; os.abort")),
     Case(("-h",)),
 ]
 
@@ -82,9 +82,10 @@ def test_as_python(case: Case, run: Runner, mmport: Path, base_python: Path) -> 
         run(*command, *case.arguments, stdin=case.stdin, **case.variables)
         for command in ([mmport, "python"], [base_python])
     ]
-    # Only the usage line and messages name the program as it was called.
+    # mmport names itself `python`, in its own folder, where messages name the program.
+    folder = re.escape(str(base_python.parent))
     found, expected = (
-        str(outcome).replace(str(base_python), "<python>").replace("python: ", "<python>: ")
+        re.sub(rf"(?<![\w.-])({folder}/)?python(3(\.\d+)?)?(?![\w./-])", "<python>", str(outcome))
         for outcome in outcomes
     )
     assert found == expected
