@@ -22,6 +22,20 @@ PURE = {
 WITH_FILES = {**PURE, "package/grammar.txt": "grammar"}
 
 
+def whole_calls(lines: list[str]) -> list[str]:
+    """Join the calls that strace shows in two parts because another thread came between."""
+    calls, begun = [], {}
+    for line in lines:
+        thread = line.split(maxsplit=1)[0]
+        if line.endswith("<unfinished ...>"):
+            begun[thread] = line.removesuffix("<unfinished ...>")
+        elif match := re.match(r"\d+ +<\.\.\. \w+ resumed>", line):
+            calls.append(begun.pop(thread) + line[match.end() :])
+        else:
+            calls.append(line)
+    return calls
+
+
 def check_trace(run: Runner, root: Path, bundle: Path, *command: Path | str) -> None:
     """Run a command under strace, and check what it opened and mapped."""
     trace = run.cwd / "trace"
@@ -33,7 +47,7 @@ def check_trace(run: Runner, root: Path, bundle: Path, *command: Path | str) -> 
     if "Operation not permitted" in found.stderr and not found.stdout:
         pytest.skip("strace may not trace here")
     found.succeeded()
-    lines = trace.read_text().splitlines()
+    lines = whole_calls(trace.read_text().splitlines())
     assert any("execve(" in line for line in lines)
     # Descriptors of finished calls show the path of the file: `= 3</path>`.
     opened = [match[1] for line in lines if (match := re.search(r" = \d+<(/[^>]*)>", line))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import mmport as package
@@ -134,8 +135,6 @@ def test_install(bundle: Path, run: Runner) -> None:
 
 def test_install_of_a_wheel(run: Runner) -> None:
     """Any zip with modules can be served."""
-    import zipfile
-
     path = run.cwd / "thing-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         wheel.writestr("thing/__init__.py", "value = 1\n")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support import INSTALLATION, Outcome, Runner, Word, run_program
+from support import INSTALLATION, Outcome, Runner, Word, run_program, write_files
 
 SCRIPT = (
     "import sys, six\nprint(six.__version__, sys.argv, __name__, __file__)\n"
@@ -15,6 +15,7 @@ SCRIPT = (
 # A project with a console script, so that no index is needed.
 PROJECT_FILES = {
     "pyproject.toml": "[project]\nname = 'greeter'\nversion = '1.0'\n"
+    "description = 'Greets'\n"
     "scripts = {greet = 'greeter:main'}\n[build-system]\nrequires = ['flit_core>=3.11,<4']\n"
     "build-backend = 'flit_core.buildapi'\n",
     "greeter.py": "'''Greets.'''\nimport sys\n\n\ndef main():\n    print('hello', sys.argv[1:])\n"
@@ -63,7 +64,7 @@ def test_script_with_a_requirement(
     script = own_root.cwd / "script.py"
     expected = f"1.17.0 {argv} __main__ {script}\n"
     assert (found.status, found.stdout) == (4, expected), str(found)
-    assert "six 1.17.0" in found.stderr
+    assert "resolving and installing" in found.stderr
     # Other arguments, the same bundle.
     found = without_installers(*command, "5")
     assert found == Outcome(5, f"1.17.0 {['script.py', '5']} __main__ {script}\n", "")
@@ -87,8 +88,6 @@ def test_console_script(own_root: Runner, without_installers: Runner, mmport: Pa
 
 def test_project_as_requirement(own_root: Runner, mmport: Path) -> None:
     """A path is a requirement like any other."""
-    from support import write_files
-
     write_files(own_root.cwd / "project", PROJECT_FILES)
     found = first(own_root, mmport, "run", "-q", "--with", "./project", "greet", "you")
     assert found == Outcome(3, "hello ['you']\n", "")
@@ -103,7 +102,7 @@ def test_refresh(own_root: Runner, without_installers: Runner, mmport: Path) -> 
     assert found.status == 125, str(found)
     assert without_installers(mmport, "run", *words).status == 0
     found = first(own_root, mmport, "run", "--refresh", *words)
-    assert "six 1.17.0" in found.stderr
+    assert "resolving and installing" in found.stderr
 
 
 @pytest.mark.parametrize(
