@@ -269,6 +269,7 @@ CASES = [
             Command(("localhost", "-m", "no_such"), status=2, shows="no_such was not found"),
         ),
         creates=("copied",),
+        changing=(r"ansible-tmp-\d+\.\d+-\d+-\d+",),
         variables={"ANSIBLE_LOCALHOST_WARNING": "false"},
     ),
     Case(
@@ -335,7 +336,13 @@ CASES = [
         ),
         creates=("__pycache__/test_good.cpython-*.pyc",),
         names_only=("*.pyc", ".pytest_cache/*"),
-        changing=(r"in \d+\.\d\ds", r"=+ (?=.* <changes> =+)| =+\n"),
+        changing=(
+            r"in \d+\.\d\ds",
+            # The line is filled up to its length.
+            r"=+ (?=.* <changes> =+)| =+\n",
+            # Relative to the working directory.
+            r"(\.\./)+\S+(?=/pytest_mock/plugin\.py)",
+        ),
     ),
     Case(
         name="numpy",
