@@ -52,7 +52,8 @@ def pip_mmport() -> Path:
 @pytest.fixture(scope="session")
 def base_python() -> Path:
     """Return the Python that mmport is built for, outside any virtual environment."""
-    return Path(sys._base_executable).absolute()
+    # A virtual environment's Python is a link to it; `sys._base_executable` says so from 3.11 on.
+    return Path(sys.executable).resolve()
 
 
 @pytest.fixture(scope="session")

@@ -97,10 +97,10 @@ PROGRAMS: dict[str, str | Mapping[str, str | bytes]] = {
 
 
 def names_of(application: Application) -> Names:
-    """Name the two places of an application alike, and all addresses of objects."""
+    """Name the two places of an application alike, and what changes with the import's depth."""
     return Names(
         {application.bundle: "<application>", application.folder: "<application>"},
-        {r"\b0x[0-9a-f]+": "<address>"},
+        {r"\b0x[0-9a-f]+": "<address>", r"repeated \d+ more times": "repeated"},
     )
 
 
