@@ -1,5 +1,21 @@
 """Python imports served by Rust from memory-mapped zip bundles."""
 
-from ._mmport import BundleFinder, BundleImporter, __version__, install, main
+from ._mmport import (
+    BundleFinder,
+    BundleImporter,
+    BundlePath,
+    BundleResourceReader,
+    __version__,
+    install,
+    main,
+)
 
-__all__ = ["BundleFinder", "BundleImporter", "__version__", "install", "main"]
+__all__ = [
+    "BundleFinder",
+    "BundleImporter",
+    "BundlePath",
+    "BundleResourceReader",
+    "__version__",
+    "install",
+    "main",
+]

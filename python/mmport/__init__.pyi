@@ -1,9 +1,21 @@
 """Python imports served by Rust from memory-mapped zip bundles."""
 
-from ._mmport import BundleFinder as BundleFinder
-from ._mmport import BundleImporter as BundleImporter
-from ._mmport import __version__ as __version__
-from ._mmport import install as install
-from ._mmport import main as main
+from ._mmport import (
+    BundleFinder as BundleFinder,
+    BundleImporter as BundleImporter,
+    BundlePath as BundlePath,
+    BundleResourceReader as BundleResourceReader,
+    __version__ as __version__,
+    install as install,
+    main as main,
+)
 
-__all__ = ["BundleFinder", "BundleImporter", "__version__", "install", "main"]
+__all__ = [
+    "BundleFinder",
+    "BundleImporter",
+    "BundlePath",
+    "BundleResourceReader",
+    "__version__",
+    "install",
+    "main",
+]

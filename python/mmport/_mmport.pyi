@@ -2,10 +2,21 @@
 
 import os
 import types
-from collections.abc import Iterable, Sequence
-from importlib.abc import ResourceReader
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
-from typing import Final, final
+from importlib.metadata import DistributionFinder, PathDistribution
+from pathlib import Path
+from typing import IO, Any, Final, final
+
+__all__ = [
+    "BundleFinder",
+    "BundleImporter",
+    "BundlePath",
+    "BundleResourceReader",
+    "__version__",
+    "install",
+    "main",
+]
 
 __version__: Final[str]
 
@@ -45,6 +56,15 @@ class BundleFinder:
 
     def invalidate_caches(self) -> None:
         """Do nothing: the finder keeps no cache of its own."""
+
+    def find_distributions(
+        self, context: DistributionFinder.Context | None = None
+    ) -> Iterator[PathDistribution]:
+        """Find distributions in the bundles on ``context.path`` whose entry ends in a slash.
+
+        :func:`install` adds such an entry; a bundle on the path by its bare name is found by
+        ``importlib.metadata`` itself.
+        """
 
 @final
 class BundleImporter:
@@ -92,18 +112,89 @@ class BundleImporter:
         """Return the module's source, decoded; ``None`` where the bundle has none."""
 
     def source_to_code(
-        self, data: bytes | str, path: str, *, _optimize: int = -1
+        self, data: bytes | str, path: str, *, _optimize: int = ...
     ) -> types.CodeType:
         """Compile source as the module would be compiled."""
 
     def get_data(self, path: str) -> bytes:
-        """Return the data of a file in the bundle, by absolute or relative path; else ``OSError``."""
+        """Return the data of a file in the bundle, by absolute or relative path."""
 
-    def get_resource_reader(self, fullname: str) -> ResourceReader | None:
-        """Return the resource reader of a package; ``None`` for what is no package."""
+    def get_resource_reader(self, fullname: str) -> Any:
+        """Return the resource reader of a package; ``None`` for what is no package.
+
+        A :class:`BundleResourceReader`, or for a package that is materialized the reader of real
+        files.
+        """
 
     def iter_modules(self, prefix: str = "") -> list[tuple[str, bool]]:
         """List the modules of this directory for ``pkgutil.iter_modules``."""
 
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class BundlePath:
+    """A file or directory in a bundle: an ``importlib.resources.abc.Traversable``."""
+
+    @property
+    def name(self) -> str:
+        """The last component."""
+
+    @property
+    def stem(self) -> str:
+        """The last component without its suffix."""
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the last component, with its dot."""
+
+    @property
+    def parent(self) -> BundlePath | Path:
+        """The directory above; for the bundle itself that of the file."""
+
+    def iterdir(self) -> list[BundlePath]:
+        """List the directory, sorted by name."""
+
+    def is_dir(self) -> bool:
+        """Tell whether it is a directory, with an entry of its own or without."""
+
+    def is_file(self) -> bool:
+        """Tell whether it is a file."""
+
+    def exists(self) -> bool:
+        """Tell whether there is anything of that name."""
+
+    def joinpath(self, *others: str | os.PathLike[str]) -> BundlePath:
+        """Go to a place below; ``ValueError`` for one outside the bundle."""
+
+    def __truediv__(self, other: str | os.PathLike[str], /) -> BundlePath: ...
+    def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> IO[Any]:
+        """Open the file to read, as text or (``"rb"``) bytes, as ``io.TextIOWrapper`` does."""
+
+    def read_bytes(self) -> bytes:
+        """Return the data of the file."""
+
+    def read_text(self, *args: Any, **kwargs: Any) -> str:
+        """Return the text of the file, decoded as by :meth:`open`."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class BundleResourceReader:
+    """The resource reader of a package that stays in the bundle."""
+
+    def files(self) -> BundlePath:
+        """Return the package's directory."""
+
+    def open_resource(self, resource: str) -> IO[bytes]:
+        """Open a resource to read its bytes."""
+
+    def resource_path(self, resource: str) -> str:
+        """Raise ``FileNotFoundError``: there is no real file."""
+
+    def is_resource(self, path: str) -> bool:
+        """Tell whether the package has a file of that name."""
+
+    def contents(self) -> tuple[str, ...]:
+        """List what the package holds."""

@@ -161,28 +161,28 @@ fn collect(
     for source in &request.sources {
         take(source, Kind::Source, format!("`{}`", source.display()))?;
     }
-    if let Some(installed) = installed {
-        drop_temporary_urls(tree, installed)?;
-    }
+    drop_local_urls(tree)?;
     match tree.get(INFORMATION_ENTRY) {
         Some(item) => Err(reserved(INFORMATION_ENTRY, &item.origin)),
         None => Ok(()),
     }
 }
 
-/// Removes notes of where a distribution was installed from, where that is gone after the build.
-fn drop_temporary_urls(tree: &mut Tree, installed: &Path) -> Result<(), BuildError> {
-    let place = installed.to_string_lossy();
-    let mut temporary = Vec::new();
+/// Removes notes of where on this machine a distribution was installed from (PEP 610): they mean
+/// nothing where the bundle runs, and would make it depend on where it was built.
+fn drop_local_urls(tree: &mut Tree) -> Result<(), BuildError> {
+    let mut local = Vec::new();
     for (name, item) in tree.iter() {
-        if names::is_metadata(name)
-            && names::file_name(name) == "direct_url.json"
-            && String::from_utf8_lossy(&item.content.read()?).contains(place.as_ref())
-        {
-            temporary.push(name.to_owned());
+        if names::is_metadata(name) && names::file_name(name) == "direct_url.json" {
+            let origin: Option<serde_json::Value> =
+                serde_json::from_slice(&item.content.read()?).ok();
+            let url = origin.as_ref().and_then(|origin| origin["url"].as_str());
+            if url.is_some_and(|url| url.starts_with("file:")) {
+                local.push(name.to_owned());
+            }
         }
     }
-    for name in temporary {
+    for name in local {
         tree.remove(&name);
     }
     Ok(())

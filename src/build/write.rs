@@ -267,11 +267,23 @@ impl CountingWriter {
     fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
     }
+
+    /// Uses the file; after an error, which the caller gets, nothing more is worth writing.
+    fn attempt<T>(
+        &mut self,
+        operation: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        operation(&mut self.inner).inspect_err(|_| self.abandoned.store(true, Ordering::Relaxed))
+    }
 }
 
 impl Write for CountingWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let count = if self.is_abandoned() { buffer.len() } else { self.inner.write(buffer)? };
+        let count = if self.is_abandoned() {
+            buffer.len()
+        } else {
+            self.attempt(|inner| inner.write(buffer))?
+        };
         self.position += count as u64;
         Ok(count)
     }
@@ -280,7 +292,7 @@ impl Write for CountingWriter {
         if self.is_abandoned() {
             return Ok(());
         }
-        self.inner.flush()
+        self.attempt(Write::flush)
     }
 }
 
@@ -289,7 +301,7 @@ impl Seek for CountingWriter {
         if self.is_abandoned() || to == SeekFrom::Current(0) {
             return Ok(self.position);
         }
-        self.position = self.inner.seek(to)?;
+        self.position = self.attempt(|inner| inner.seek(to))?;
         Ok(self.position)
     }
 

@@ -9,6 +9,8 @@ use crate::native::StoreError;
 use crate::python::full_message;
 use crate::trace::LogError;
 
+/// The status of a command line that is wrong.
+pub(super) const USAGE: u8 = 2;
 /// The status of everything that is mmport's own failure.
 pub(super) const FAILED: u8 = 125;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::embed::{self, hosted};
 
+use super::failure::USAGE;
 use super::with::{WithRequest, bundle_with, restart};
 use super::{Failure, Host};
 
@@ -38,8 +39,20 @@ pub(super) struct RunArguments {
 /// Runs a bundle or a script; returns the program's exit status.
 pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
     let Some((program, rest)) = arguments.command.split_first() else {
-        return Ok(2); // clap requires one
+        return Ok(USAGE.into()); // clap requires one
     };
+    // Whatever follows the program is the program's, but what stands in its place and begins with a
+    // dash is an option that we do not have.
+    if program.as_encoded_bytes().starts_with(b"-") {
+        return Err(Failure {
+            status: USAGE,
+            message: format!(
+                "failed to run `{}`: expected a bundle or a script, found an unknown option",
+                program.to_string_lossy()
+            ),
+            next_step: Some("`mmport run --help` lists the options".into()),
+        });
+    }
     if arguments.requirements.is_empty() {
         return run_bundle(program, rest, host);
     }

@@ -25,7 +25,8 @@ const FLUSH_FAILED: Status = 120;
 
 /// Runs the entry point of the bundle at `path`, as `python path` runs a zip with a `__main__.py`:
 /// `sys.argv` is `path` as given and then `arguments`. A bundle without `__main__` is Python with
-/// the bundle's packages, and `arguments` are Python's.
+/// the bundle's packages, and `arguments` are Python's. Once per process; call [`run_as_python`]
+/// first, or child processes that the bundle starts from `sys.executable` are this program again.
 ///
 /// # Errors
 /// [`LaunchError`], when the program could not be started.

@@ -18,8 +18,8 @@ fn main() {
 fn run(arguments: &[OsString]) -> Result<i32, Box<dyn Error>> {
     // A bundle's `sys.executable` leads back to this program, so that child processes work: be that
     // Python then.
-    if let Some((bundle, environment)) = embed::bundle_of_executable(&arguments[0]) {
-        return Ok(embed::run_bundle_python(&bundle, &environment, arguments)?);
+    if let Some(status) = embed::run_as_python(arguments)? {
+        return Ok(status);
     }
     let [_, bundle, arguments @ ..] = arguments else {
         return Err("usage: embedding BUNDLE [ARGUMENT…]".into());
