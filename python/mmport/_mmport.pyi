@@ -23,7 +23,8 @@ __version__: Final[str]
 def install(bundle: str | os.PathLike[str]) -> None:
     """Serve the modules of a bundle.
 
-    Appends the bundle's absolute path to ``sys.path``, puts a :class:`BundleFinder` before
+    Appends the bundle's absolute path to ``sys.path``, with a slash at its end by which
+    ``importlib.metadata`` knows that mmport finds the distributions in it. Puts a :class:`BundleFinder` before
     ``PathFinder`` in ``sys.meta_path`` and a path hook first in ``sys.path_hooks``. Modules that
     come earlier on ``sys.path`` keep shadowing those of the bundle.
 

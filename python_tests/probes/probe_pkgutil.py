@@ -7,7 +7,7 @@ import data
 import pkg
 import space
 
-place = [p for p in sys.path if p.endswith(("tree", "tree.pyz"))]
+place = [p for p in sys.path if p.rstrip("/").endswith(("tree", "tree.pyz"))]
 assert place, sys.path
 print([(m.name, m.ispkg) for m in pkgutil.iter_modules(place, "x.")])
 print([(m.name, m.ispkg) for m in pkgutil.walk_packages(pkg.__path__, "pkg.")])

@@ -14,7 +14,7 @@ def attempt(name):
         print(error)
 
 
-places = [path for path in sys.path if path.endswith(("tree", "tree.pyz"))]
+places = [path for path in sys.path if path.rstrip("/").endswith(("tree", "tree.pyz"))]
 sys.path = [path for path in sys.path if path not in places]
 attempt("empty")
 importlib.invalidate_caches()

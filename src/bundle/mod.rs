@@ -11,6 +11,7 @@ mod contents;
 mod directory;
 mod entry;
 mod error;
+mod found;
 mod index;
 mod information;
 mod mapping;
@@ -23,7 +24,8 @@ mod tests;
 pub use contents::{Contents, Distribution, ScriptEntryPoint, Sizes};
 pub use entry::Entry;
 pub use error::BundleError;
-pub use index::{Found, FoundKind, FoundModule, Index};
+pub use found::{Found, FoundKind, FoundModule};
+pub use index::Index;
 pub use information::{
     BuildInformation, BundleEntryPoint, INFORMATION_ENTRY, INFORMATION_FORMAT, TargetPython,
 };

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::directory::Header;
 use super::index::is_servable;
-use super::{Bundle, BundleError, decode_name};
+use super::{Bundle, BundleError, Entry, decode_name};
 
 /// The sorted names of a bundle, each with the offset of its header in the central directory.
 #[derive(Debug)]
@@ -61,6 +61,11 @@ impl Names {
     }
 }
 
+/// Whether `name` is that of bytecode beside a source that `is_source` knows.
+fn is_bytecode_of(name: &str, is_source: impl FnOnce(&str) -> bool) -> bool {
+    name.strip_suffix('c').is_some_and(|source| source.ends_with(".py") && is_source(source))
+}
+
 /// What a directory of a bundle holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child<'bundle> {
@@ -71,7 +76,8 @@ pub struct Child<'bundle> {
 }
 
 impl Bundle {
-    /// What the directory at `prefix` (empty, or ending in `/`) holds, sorted by name.
+    /// What the directory at `prefix` (empty, or ending in `/`) holds, sorted by name, as a listing
+    /// of installed files would show it: without bytecode beside its source.
     ///
     /// # Errors
     /// [`BundleError::Corrupt`] when the central directory is not sound.
@@ -97,6 +103,32 @@ impl Bundle {
             earlier.is_directory |= same && later.is_directory;
             same
         });
+        let sources: Vec<Cow<str>> = children
+            .iter()
+            .filter(|child| !child.is_directory && child.name.ends_with(".py"))
+            .map(|child| child.name.clone())
+            .collect();
+        children.retain(|child| {
+            !is_bytecode_of(&child.name, |name| {
+                sources.binary_search_by(|source| (**source).cmp(name)).is_ok()
+            })
+        });
         Ok(children)
+    }
+}
+
+impl Bundle {
+    /// The entries whose names start with `prefix`, as files to install: without bytecode beside its
+    /// source.
+    ///
+    /// # Errors
+    /// [`BundleError::Corrupt`] when the central directory is not sound.
+    pub fn files_below(&self, prefix: &str) -> Result<Vec<Entry<'_>>, BundleError> {
+        let names = self.names()?;
+        names
+            .below(prefix)
+            .filter(|(name, _)| !is_bytecode_of(name, |source| names.find(source).is_some()))
+            .map(|(_, ordinal)| self.entry_at(ordinal))
+            .collect()
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use super::directory::CentralDirectory;
-use super::index::{Found, FoundModule, Index};
+use super::found::{Found, FoundModule};
+use super::index::Index;
 use super::names::Names;
 use super::{BuildInformation, BundleError, Entry, INFORMATION_ENTRY, Mapping, Suffixes, codepage};
 

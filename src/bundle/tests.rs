@@ -264,13 +264,20 @@ fn directories_are_listed() {
         ("a/b.txt", b""),
         ("a/b/c.py", b""),
         ("a/b-x.py", b""),
+        ("a/b-x.pyc", b""),
+        ("a/alone.pyc", b""),
         ("a.txt", b""),
         ("ab/x", b""),
     ]);
     let child = |name: &'static str, is_directory| Child { name: name.into(), is_directory };
     assert_eq!(
         bundle.children("a/").unwrap(),
-        [child("b", true), child("b-x.py", false), child("b.txt", false)]
+        [
+            child("alone.pyc", false),
+            child("b", true),
+            child("b-x.py", false),
+            child("b.txt", false)
+        ]
     );
     assert_eq!(
         bundle.children("").unwrap(),

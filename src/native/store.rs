@@ -132,7 +132,7 @@ impl Tree {
         let read_error = |source| StoreError::Read { unit: unit.to_owned(), source };
         let is_directory = bundle.is_directory(unit);
         let entries = if is_directory {
-            bundle.entries_below(&format!("{unit}/")).map_err(read_error)?
+            bundle.files_below(&format!("{unit}/")).map_err(read_error)?
         } else {
             bundle.entry(unit).map_err(read_error)?.into_iter().collect()
         };

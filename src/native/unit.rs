@@ -143,7 +143,7 @@ impl Units {
     /// [`BundleError`] when the central directory is not sound.
     pub fn materialized(&self, bundle: &Bundle) -> Result<Vec<MaterializedUnit>, BundleError> {
         let mut units: BTreeMap<String, MaterializedUnit> = BTreeMap::new();
-        for entry in bundle.entries_below("")?.iter().filter(|entry| !entry.is_directory()) {
+        for entry in bundle.files_below("")?.iter().filter(|entry| !entry.is_directory()) {
             let name = entry.name();
             let base = name.rsplit_once('/').map_or(&*name, |(_, base)| base);
             let is_library = is_shared_library(base.as_bytes());

@@ -253,6 +253,14 @@ impl BundleImporter {
         py: Python<'py>,
         fullname: &str,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let main_name;
+        let fullname = match self.find(fullname) {
+            None if fullname == "__main__" => {
+                main_name = self.name_of_main(py)?;
+                &main_name
+            }
+            _ => fullname,
+        };
         let located = self.require(py, fullname)?;
         let FoundKind::Source { source, .. } = located.found.kind else { return Ok(None) };
         let data = self
@@ -353,6 +361,17 @@ impl BundleImporter {
 }
 
 impl BundleImporter {
+    /// The name of the module that runs as `__main__`, if it is of this directory: `linecache` asks
+    /// for the source of `__main__` after `python -m name`.
+    fn name_of_main(&self, py: Python<'_>) -> PyResult<String> {
+        let spec = py.import("__main__")?.getattr("__spec__")?;
+        let loader = spec.getattr("loader");
+        if loader.is_ok_and(|loader| self.__eq__(&loader)) {
+            return spec.getattr("name")?.extract();
+        }
+        Ok("__main__".into())
+    }
+
     fn execute(&self, module: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
         let py = module.py();
         let importlib = Importlib::get(py)?;
