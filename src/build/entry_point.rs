@@ -7,10 +7,7 @@ use super::error::BuildError;
 use super::interpreter::Interpreter;
 use super::names;
 use super::tree::Tree;
-use crate::bundle::BundleEntryPoint;
-
-/// The sections whose entries are scripts.
-const SCRIPT_GROUPS: [&str; 2] = ["console_scripts", "gui_scripts"];
+use crate::bundle::{BundleEntryPoint, ScriptEntryPoint};
 
 /// What a bundle is asked to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,29 +153,13 @@ fn scripts(tree: &Tree) -> Result<Vec<Script>, BuildError> {
     for (name, item) in tree.iter() {
         if names::is_metadata(name) && name.split('/').nth(1) == Some("entry_points.txt") {
             let text = item.content.read()?;
-            found.extend(parse_scripts(&String::from_utf8_lossy(&text)));
+            found.extend(ScriptEntryPoint::parse(&text).into_iter().filter_map(|script| {
+                let (module, object) = parse_object(&script.value)?;
+                Some(Script { name: script.name, module, object })
+            }));
         }
     }
     Ok(found)
-}
-
-fn parse_scripts(text: &str) -> Vec<Script> {
-    let mut found = Vec::new();
-    let mut group = "";
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            group = name.trim();
-        } else if SCRIPT_GROUPS.contains(&group)
-            && let Some((name, value)) = line.split_once('=')
-            && let Some((module, object)) = parse_object(value)
-        {
-            found.push(Script { name: name.trim().to_owned(), module, object });
-        }
-    }
-    found
 }
 
 /// Splits `module:object [extras]`.
@@ -230,17 +211,6 @@ mod tests {
         tree: &Tree,
     ) -> Result<BundleEntryPoint, BuildError> {
         requested.resolve(tree, &Interpreter::probe(Path::new("python3")).unwrap())
-    }
-
-    #[test]
-    fn scripts_are_read_as_importlib_metadata_reads_them() {
-        let text = "# comment\n[console_scripts]\nblack = black:patched_main\n\
-                    blackd=blackd:patched_main [d]\n\n[other]\nx = y:z\n[ gui_scripts ]\ng = a.b:C.d\n";
-        let found = parse_scripts(text);
-        let names: Vec<&str> = found.iter().map(|script| script.name.as_str()).collect();
-        assert_eq!(names, ["black", "blackd", "g"]);
-        assert_eq!(found[1].object, "patched_main");
-        assert_eq!((found[2].module.as_str(), found[2].object.as_str()), ("a.b", "C.d"));
     }
 
     #[test]

@@ -27,7 +27,6 @@ mod tree;
 mod venv;
 mod write;
 
-pub use distribution::Distribution;
 pub use entry_point::RequestedEntryPoint;
 pub use error::BuildError;
 pub use files::{FileCarrier, FileCarrierKind};

@@ -1,6 +1,6 @@
 //! What an entry is, told from its name alone.
 
-use crate::bundle::{is_python_file, is_shared_library};
+use crate::bundle::{is_metadata_directory, is_python_file, is_shared_library};
 
 /// Name of an entry's last part.
 pub(super) fn file_name(name: &str) -> &str {
@@ -35,11 +35,6 @@ pub(super) fn is_python_only(name: &str) -> bool {
 /// Whether the entry lies in a distribution's metadata at the bundle's root.
 pub(super) fn is_metadata(name: &str) -> bool {
     name.split_once('/').is_some_and(|(top, _)| is_metadata_directory(top))
-}
-
-/// Whether a directory at the bundle's root holds a distribution's metadata.
-pub(super) fn is_metadata_directory(top: &str) -> bool {
-    top.ends_with(".dist-info") || top.ends_with(".egg-info")
 }
 
 /// The module that an extension module's file name is for, as the interpreter's suffixes say.

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::collect::{Collection, Kind};
 use super::compile::{Compiled, Compiler, Source};
-use super::distribution::Distribution;
+use super::distribution::distributions;
 use super::error::BuildError;
 use crate::native::MaterializeRules;
 
@@ -78,7 +78,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         }
     }
     let records = Record::all(&tree)?;
-    let distributions = Distribution::all(&tree)?;
+    let distributions = distributions(&tree)?;
     times.collect = since.elapsed();
 
     let information = BuildInformation {

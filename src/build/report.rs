@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::distribution::Distribution;
 use super::files::FileCarrier;
-use crate::bundle::BuildInformation;
+use crate::bundle::{BuildInformation, Distribution};
 
 /// A finished bundle.
 #[derive(Debug, Clone)]

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Bundle, BundleError, is_shared_library};
+use super::{
+    Bundle, BundleError, Distribution, ScriptEntryPoint, is_metadata_directory, is_shared_library,
+};
 
 /// Magic numbers of released CPythons, from `Lib/importlib/_bootstrap_external.py`.
 const MAGIC_NUMBERS: &[(u16, &str)] = &[
@@ -16,26 +18,6 @@ const MAGIC_NUMBERS: &[(u16, &str)] = &[
     (3571, "3.13"),
     (3627, "3.14"),
 ];
-
-/// A distribution inside a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Distribution {
-    /// Its name, as its metadata spells it.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-}
-
-/// A console script or other entry point of a distribution inside a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ScriptEntryPoint {
-    /// Name of the script.
-    pub name: String,
-    /// `module:object`
-    pub value: String,
-    /// `console_scripts` or `gui_scripts`
-    pub group: String,
-}
 
 /// Sizes of a kind of entries, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -83,10 +65,8 @@ impl Bundle {
         for entry in self.entries_below("")?.iter().filter(|entry| !entry.is_directory()) {
             let name = entry.name();
             let (directory, base) = name.rsplit_once('/').unwrap_or(("", &name));
-            let is_metadata = directory
-                .split('/')
-                .next()
-                .is_some_and(|top| top.ends_with(".dist-info") || top.ends_with(".egg-info"));
+            let top = directory.split('/').next().unwrap_or_default();
+            let is_metadata = is_metadata_directory(top);
             let kind = if is_metadata {
                 "metadata"
             } else if base.ends_with(".py") {
@@ -107,9 +87,11 @@ impl Bundle {
             sizes.compressed += entry.compressed_size();
             match (is_metadata && !directory.contains('/'), base) {
                 (true, "METADATA" | "PKG-INFO") => {
-                    contents.distributions.push(distribution(&entry.read()?));
+                    contents.distributions.push(Distribution::parse(directory, &entry.read()?));
                 }
-                (true, "entry_points.txt") => scripts.extend(script_entries(&entry.read()?)),
+                (true, "entry_points.txt") => {
+                    scripts.extend(ScriptEntryPoint::parse(&entry.read()?))
+                }
                 _ => {}
             }
         }
@@ -141,56 +123,9 @@ fn python_of(data: &[u8]) -> String {
         .map_or_else(|| format!("magic number {magic}"), |(_, version)| (*version).to_owned())
 }
 
-/// Name and version from the headers of core metadata.
-fn distribution(metadata: &[u8]) -> Distribution {
-    let text = String::from_utf8_lossy(metadata);
-    let field = |name: &str| {
-        text.lines()
-            .take_while(|line| !line.is_empty())
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-            .map_or_else(String::new, |value| value.trim().to_owned())
-    };
-    Distribution { name: field("Name"), version: field("Version") }
-}
-
-/// The scripts in an `entry_points.txt`.
-fn script_entries(text: &[u8]) -> Vec<ScriptEntryPoint> {
-    let text = String::from_utf8_lossy(text);
-    let mut group = "";
-    let mut entries = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            group = name.trim();
-        } else if !line.starts_with(['#', ';'])
-            && matches!(group, "console_scripts" | "gui_scripts")
-            && let Some((name, value)) = line.split_once('=')
-        {
-            entries.push(ScriptEntryPoint {
-                name: name.trim().to_owned(),
-                value: value.trim().to_owned(),
-                group: group.to_owned(),
-            });
-        }
-    }
-    entries
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metadata_ends_at_the_first_empty_line() {
-        let found = distribution(b"Metadata-Version: 2.1\nName: a-b\nVersion: 1.0\n\nName: no\n");
-        assert_eq!(found, Distribution { name: "a-b".into(), version: "1.0".into() });
-    }
-
-    #[test]
-    fn scripts_are_told_from_other_entry_points() {
-        let text = b"[console_scripts]\na = m:f\n# b = c\n[plugins]\nx = y\n[gui_scripts]\nz=m:g\n";
-        let names: Vec<String> = script_entries(text).into_iter().map(|entry| entry.name).collect();
-        assert_eq!(names, ["a", "z"]);
-    }
 
     #[test]
     fn bytecode_is_named_by_its_python() {

@@ -15,13 +15,15 @@ mod found;
 mod index;
 mod information;
 mod mapping;
+mod metadata;
 mod names;
 mod open;
+mod place;
 mod suffixes;
 #[cfg(test)]
 mod tests;
 
-pub use contents::{Contents, Distribution, ScriptEntryPoint, Sizes};
+pub use contents::{Contents, Sizes};
 pub use entry::Entry;
 pub use error::BundleError;
 pub use found::{Found, FoundKind, FoundModule};
@@ -30,7 +32,9 @@ pub use information::{
     BuildInformation, BundleEntryPoint, INFORMATION_ENTRY, INFORMATION_FORMAT, TargetPython,
 };
 pub use mapping::Mapping;
+pub use metadata::{Distribution, ScriptEntryPoint, is_metadata_directory};
 pub use names::Child;
 pub use open::Bundle;
 use open::decode_name;
+pub use place::join_place;
 pub use suffixes::{Suffixes, is_python_file, is_shared_library};

@@ -8,7 +8,10 @@ use super::directory::CentralDirectory;
 use super::found::{Found, FoundModule};
 use super::index::Index;
 use super::names::Names;
-use super::{BuildInformation, BundleError, Entry, INFORMATION_ENTRY, Mapping, Suffixes, codepage};
+use super::{
+    BuildInformation, BundleError, Entry, INFORMATION_ENTRY, Mapping, Suffixes, codepage,
+    is_metadata_directory,
+};
 
 /// A bundle, mapped and indexed.
 #[derive(Debug)]
@@ -135,7 +138,7 @@ impl Bundle {
         self.index
             .root_directories(&self.mapping)
             .filter_map(|name| std::str::from_utf8(name).ok())
-            .filter(|name| name.ends_with(".dist-info") || name.ends_with(".egg-info"))
+            .filter(|name| is_metadata_directory(name))
             .collect()
     }
 

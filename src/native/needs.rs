@@ -4,7 +4,7 @@
 //! (`DT_RUNPATH`, else `DT_RPATH`); `$ORIGIN` stands for the file's own directory. What resolves to
 //! an entry of the bundle has to be brought out too. Everything else is the system's.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, join_place};
 
 /// Names of entries that the shared library `data`, itself the entry `name`, needs at a place
 /// relative to its own. Empty for what is no ELF file.
@@ -20,7 +20,7 @@ pub(super) fn needed_entries(bundle: &Bundle, name: &str, data: &[u8]) -> Vec<St
     let mut entries = Vec::new();
     for library in &elf.libraries {
         for directory in &directories {
-            let candidate = join(directory, library);
+            let Some(candidate) = join_place(directory, library) else { continue };
             if matches!(bundle.entry(&candidate), Ok(Some(_))) {
                 entries.push(candidate);
                 break;
@@ -33,21 +33,7 @@ pub(super) fn needed_entries(bundle: &Bundle, name: &str, data: &[u8]) -> Vec<St
 /// `path` of a dynamic section as a directory of the bundle, or `None` where it leads elsewhere.
 fn resolve(origin: &str, path: &str) -> Option<String> {
     let rest = path.strip_prefix("$ORIGIN").or_else(|| path.strip_prefix("${ORIGIN}"))?;
-    let mut parts: Vec<&str> = origin.split('/').filter(|part| !part.is_empty()).collect();
-    for part in rest.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-fn join(directory: &str, name: &str) -> String {
-    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+    join_place(origin, rest)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use crate::bundle::{Found, FoundKind, FoundModule};
+use crate::bundle::{Found, FoundKind, FoundModule, join_place};
 
 use super::code::CodeRequest;
 use super::errors::{ImportFailure, failed_import, full_message, import_error};
@@ -296,7 +296,7 @@ impl BundleImporter {
             None if path.starts_with('/') => return Err(missing()),
             None => path,
         };
-        let name = normalize(place).ok_or_else(missing)?;
+        let name = join_place("", place).ok_or_else(missing)?;
         match self.mounted.bundle().entry(&name) {
             Ok(Some(entry)) if !entry.is_directory() => {
                 let data =
@@ -398,19 +398,4 @@ fn name_of(module: &Bound<'_, PyAny>) -> PyResult<String> {
 /// The last component of a dotted name.
 fn tail(fullname: &str) -> &str {
     fullname.rsplit_once('.').map_or(fullname, |(_, tail)| tail)
-}
-
-/// A path inside the bundle without `.` and `..`, or `None` where it leaves the bundle.
-fn normalize(path: &str) -> Option<String> {
-    let mut parts = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }

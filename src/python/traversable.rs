@@ -9,6 +9,8 @@ use pyo3::exceptions::{PyFileNotFoundError, PyIsADirectoryError, PyOSError, PyVa
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
+use crate::bundle::join_place;
+
 use super::errors::{ImportFailure, full_message};
 use super::mount::MountedBundle;
 
@@ -117,23 +119,13 @@ impl BundlePath {
 
     #[pyo3(signature = (*others))]
     fn joinpath(&self, others: Vec<std::path::PathBuf>) -> PyResult<Self> {
-        let mut parts: Vec<String> =
-            self.place.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        let mut place = self.place.to_string();
         for other in &others {
-            for part in other.to_string_lossy().split('/') {
-                match part {
-                    "" | "." => {}
-                    ".." => {
-                        if parts.pop().is_none() {
-                            let message = format!("{} leads out of the bundle", other.display());
-                            return Err(PyValueError::new_err(message));
-                        }
-                    }
-                    part => parts.push(part.to_owned()),
-                }
-            }
+            place = join_place(&place, &other.to_string_lossy()).ok_or_else(|| {
+                PyValueError::new_err(format!("{} leads out of the bundle", other.display()))
+            })?;
         }
-        Ok(Self::new(Arc::clone(&self.mounted), &parts.join("/")))
+        Ok(Self::new(Arc::clone(&self.mounted), &place))
     }
 
     fn __truediv__(&self, other: std::path::PathBuf) -> PyResult<Self> {
