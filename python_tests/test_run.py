@@ -436,3 +436,38 @@ def test_module_entry_point(
     found = run(mmport, "run", bundle, "a", PYTHONOPTIMIZE=optimize)
     expected = run(plain_python, "-m", "package", "a", cwd=folder, PYTHONOPTIMIZE=optimize)
     assert str(found) == str(expected)
+
+
+RELOADED = """\
+import subprocess
+import sys
+
+print(sys.argv, flush=True)
+if "again" not in sys.argv:
+    for words in sys.orig_argv[1:], sys.argv:  # as werkzeug and django start themselves again
+        subprocess.run([sys.executable, *words, "again"], check=True)
+"""
+
+
+def test_a_program_starts_itself_again(application: Make) -> None:
+    """`sys.executable` with the script and its arguments is the program."""
+    it = application(RELOADED)
+    found = it.bundled("a").named(names_of(it)).succeeded()
+    again = "['<application>', 'a', 'again']\n"
+    assert found.stdout == "['<application>', 'a']\n" + again + again
+
+
+HOOKS = """\
+import sys, threading
+print(sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__)
+print(threading.excepthook is threading.__excepthook__)
+sys.stderr = None
+sys.excepthook(ValueError, ValueError("nowhere to go"), None)
+"""
+
+
+def test_default_hooks_are_known_as_such(application: Make) -> None:
+    """A program that looks for hooks of others finds none, and nothing is written to nowhere."""
+    it = application(HOOKS)
+    assert it.bundled() == it.plain()
+    assert it.bundled().stdout == "True True\nTrue\n"

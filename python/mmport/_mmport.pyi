@@ -24,9 +24,10 @@ def install(bundle: str | os.PathLike[str]) -> None:
     """Serve the modules of a bundle.
 
     Appends the bundle's absolute path to ``sys.path``, with a slash at its end by which
-    ``importlib.metadata`` knows that mmport finds the distributions in it. Puts a :class:`BundleFinder` before
-    ``PathFinder`` in ``sys.meta_path`` and a path hook first in ``sys.path_hooks``. Modules that
-    come earlier on ``sys.path`` keep shadowing those of the bundle.
+    ``importlib.metadata`` knows that mmport finds the distributions in it. Puts a
+    :class:`BundleFinder` before ``PathFinder`` in ``sys.meta_path`` and a path hook first in
+    ``sys.path_hooks``. Modules that come earlier on ``sys.path`` keep shadowing those of the
+    bundle.
 
     Raises ``ImportError`` when the file cannot be opened or is no zip.
     """
@@ -83,9 +84,7 @@ class BundleImporter:
     def prefix(self) -> str:
         """The directory in the bundle: empty, or ending in ``/``."""
 
-    def find_spec(
-        self, fullname: str, target: types.ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> ModuleSpec | None:
         """Find a module in this directory."""
 
     def invalidate_caches(self) -> None:

@@ -1,7 +1,7 @@
 //! Source lines in the tracebacks that CPython itself writes.
 //!
-//! The last traceback of a process (before 3.13), that of a thread, and that of an exception which
-//! nobody can handle (`__del__`) are written by C code that finds source lines only in real files.
+//! The last traceback of a process and that of a thread (before 3.13), and that of an exception which
+//! nobody can handle (`__del__`), are written by C code that finds source lines only in real files.
 //! The hooks here write the same text with Python's own `traceback` module, which asks the loader
 //! for lines. They take the place of CPython's default hooks, under both of their names, so that a
 //! program which looks whether a hook is still the default one sees that it is. Where `traceback`
@@ -10,7 +10,7 @@
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{IntoPyDict, PyTuple};
 
 /// CPython's hooks, in the order of [`HOOKS`].
 static DEFAULTS: PyOnceLock<[Py<PyAny>; 3]> = PyOnceLock::new();
@@ -41,7 +41,12 @@ pub fn install_traceback_hooks(py: Python<'_>) -> PyResult<()> {
         wrap_pyfunction!(unraisablehook, py)?,
         wrap_pyfunction!(thread_excepthook, py)?,
     ];
-    for ((module, attributes), hook) in HOOKS.into_iter().zip(ours) {
+    // Since 3.13 CPython's own use `traceback`, but for the second.
+    let asks_loaders = py.version_info() >= (3, 13);
+    for (number, ((module, attributes), hook)) in HOOKS.into_iter().zip(ours).enumerate() {
+        if asks_loaders && number != 1 {
+            continue;
+        }
         let module = py.import(module)?;
         for attribute in attributes {
             module.setattr(*attribute, &hook)?;
@@ -77,7 +82,12 @@ fn excepthook(
 ) -> PyResult<()> {
     let arguments = (exctype, value, traceback).into_pyobject(py)?;
     write_or(py, 0, &arguments, || {
-        py.import("traceback")?.call_method1("print_exception", &arguments).map(drop)
+        let stream = py.import("sys")?.getattr("stderr")?;
+        if stream.is_none() {
+            return Ok(());
+        }
+        let file = [("file", stream)].into_py_dict(py)?;
+        py.import("traceback")?.call_method("print_exception", &arguments, Some(&file)).map(drop)
     })
 }
 
