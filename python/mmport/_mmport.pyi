@@ -168,6 +168,7 @@ class BundlePath:
         """Go to a place below; ``ValueError`` for one outside the bundle."""
 
     def __truediv__(self, other: str | os.PathLike[str], /) -> BundlePath: ...
+    def __rtruediv__(self, value: Any, /) -> Any: ...
     def open(self, mode: str = "r", *args: Any, **kwargs: Any) -> IO[Any]:
         """Open the file to read, as text or (``"rb"``) bytes, as ``io.TextIOWrapper`` does."""
 
