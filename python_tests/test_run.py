@@ -471,3 +471,33 @@ def test_default_hooks_are_known_as_such(application: Make) -> None:
     it = application(HOOKS)
     assert it.bundled() == it.plain()
     assert it.bundled().stdout == "True True\nTrue\n"
+
+
+STANDARD_LIBRARY = """\
+import importlib, inspect, os, sys, sysconfig
+print(os.__file__, sys._stdlib_dir if hasattr(sys, "_stdlib_dir") else None)
+print(inspect.getsourcefile(os), len(inspect.getsource(os)) > 1000, sysconfig.get_path("stdlib"))
+print(sys.base_prefix, sys.prefix == sys.exec_prefix != sys.base_prefix)
+"""
+
+
+def test_the_standard_library_is_where_it_is(application: Make) -> None:
+    """Frozen modules know their files, as virtualenv and tox need it."""
+    it = application(STANDARD_LIBRARY)
+    assert it.bundled() == it.plain().succeeded()
+
+
+FROM_FILE_TO_NAME = {
+    "__main__.py": "import os, sys, package.module\n"
+    "file = package.module.__file__\n"
+    "print([os.path.relpath(file, p) for p in sys.path[1:] if file.startswith(p + os.sep)])\n",
+    "package/__init__.py": "",
+    "package/module.py": "",
+    "package/data.txt": "x",
+}
+
+
+def test_files_lead_back_to_names(application: Make) -> None:
+    """A module of a materialized package is below an entry of `sys.path`, as pylint needs it."""
+    it = application(FROM_FILE_TO_NAME)
+    assert it.bundled().stdout == "['package/module.py']\n"

@@ -87,10 +87,13 @@ def test_console_script(own_root: Runner, without_installers: Runner, mmport: Pa
 
 
 def test_project_as_requirement(own_root: Runner, mmport: Path) -> None:
-    """A path is a requirement like any other."""
+    """A path is a requirement like any other, but what is there may change."""
     write_files(own_root.cwd / "project", PROJECT_FILES)
-    found = first(own_root, mmport, "run", "-q", "--with", "./project", "greet", "you")
-    assert found == Outcome(3, "hello ['you']\n", "")
+    command = (mmport, "run", "-q", "--with", "./project", "greet", "you")
+    assert first(own_root, *command) == Outcome(3, "hello ['you']\n", "")
+    changed = PROJECT_FILES["greeter.py"].replace("hello", "goodbye")
+    write_files(own_root.cwd / "project", {"greeter.py": changed})
+    assert first(own_root, *command) == Outcome(3, "goodbye ['you']\n", "")
 
 
 def test_refresh(own_root: Runner, without_installers: Runner, mmport: Path) -> None:
@@ -110,9 +113,10 @@ def test_refresh(own_root: Runner, without_installers: Runner, mmport: Path) -> 
     [
         (("--with", "six==0.0.0.1", "python"), 125, "six==0.0.0.1"),
         (("--with", "six==1.17.0", "no-such-script"), 127, "no-such-script"),
+        (("--with", "six==1.17.0", "no_such_file.py"), 127, "no such file"),
         (("--with", "six==1.17.0"), 2, "BUNDLE"),
     ],
-    ids=["requirement", "script", "nothing"],
+    ids=["requirement", "script", "file", "nothing"],
 )
 def test_what_cannot_be_run(
     words: tuple[str, ...], status: int, part: str, own_root: Runner, mmport: Path

@@ -132,6 +132,15 @@ impl Bundle {
         self.index.carries_files(&self.mapping, directory.as_bytes())
     }
 
+    /// Whether any directory at the root, but for metadata, carries more than Python files.
+    #[must_use]
+    pub fn has_packages_with_files(&self) -> bool {
+        self.index.root_directories(&self.mapping).any(|name| {
+            std::str::from_utf8(name)
+                .is_ok_and(|name| !is_metadata_directory(name) && self.carries_files(name))
+        })
+    }
+
     /// Directories at the root that hold the metadata of a distribution.
     #[must_use]
     pub fn metadata_directories(&self) -> Vec<&str> {

@@ -11,6 +11,8 @@ use crate::trace::LogError;
 
 /// The status of a command line that is wrong.
 pub(super) const USAGE: u8 = 2;
+/// The status of an entry point that does not exist.
+pub(super) const NOT_FOUND: u8 = 127;
 /// The status of everything that is mmport's own failure.
 pub(super) const FAILED: u8 = 125;
 

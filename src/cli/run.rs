@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::embed::{self, hosted};
 
-use super::failure::USAGE;
+use super::failure::{NOT_FOUND, USAGE};
 use super::with::{WithRequest, bundle_with, restart};
 use super::{Failure, Host};
 
@@ -57,6 +57,19 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
         return run_bundle(program, rest, host);
     }
     let is_file = Path::new(program).is_file();
+    let names_a_file =
+        program.as_encoded_bytes().ends_with(b".py") || program.as_encoded_bytes().contains(&b'/');
+    if names_a_file && !is_file {
+        return Err(Failure {
+            status: NOT_FOUND,
+            message: format!(
+                "failed to run `{}`: expected a Python file or a console script of the \
+                 requirements, found no such file",
+                program.to_string_lossy()
+            ),
+            next_step: Some("check the path".into()),
+        });
+    }
     let script = (!is_file).then(|| program.to_string_lossy());
     let request = WithRequest {
         requirements: &arguments.requirements,

@@ -3,7 +3,7 @@
 //! `ROOT/bundles-v1/KEY/NAME`, where `KEY` is the blake3 hash of everything that was asked for
 //! (mmport's version, the interpreter, the requirements in their order, the script) and `NAME` is
 //! the script's, so that a program which shows the name it was called by shows that. A cached
-//! bundle is used until `--refresh`.
+//! bundle is used until `--refresh`, but for requirements that name a place on this machine.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -44,7 +44,7 @@ pub(super) struct CachedBundle {
 pub(super) fn bundle_with(request: &WithRequest, host: Host) -> Result<CachedBundle, Failure> {
     let python = host.python()?;
     let path = place(request, &python)?;
-    if path.is_file() && !request.refresh {
+    if path.is_file() && !request.refresh && !request.requirements.iter().any(|r| is_local(r)) {
         return Ok(CachedBundle { path, is_new: false });
     }
     if let Some(directory) = path.parent() {
@@ -66,6 +66,15 @@ pub(super) fn bundle_with(request: &WithRequest, host: Host) -> Result<CachedBun
     Ok(CachedBundle { path, is_new: true })
 }
 
+/// Whether a requirement names a place on this machine, whose content may change at any time.
+fn is_local(requirement: &str) -> bool {
+    let path = requirement.split('[').next().unwrap_or(requirement);
+    let looks_like_a_path = path.contains('/')
+        || path.starts_with('.')
+        || [".whl", ".tar.gz", ".zip"].iter().any(|suffix| path.ends_with(suffix));
+    requirement.contains("file:") || (looks_like_a_path && Path::new(path).exists())
+}
+
 fn place(request: &WithRequest, python: &Path) -> Result<PathBuf, Failure> {
     let root = cache_root().ok_or_else(|| Failure {
         status: FAILED,
@@ -84,6 +93,11 @@ fn place(request: &WithRequest, python: &Path) -> Result<PathBuf, Failure> {
     add(request.script.unwrap_or_default().as_bytes());
     for requirement in request.requirements {
         add(requirement.as_bytes());
+        if is_local(requirement)
+            && let Ok(directory) = std::env::current_dir()
+        {
+            add(directory.as_os_str().as_bytes());
+        }
     }
     let key = hasher.finalize().to_hex();
     let name = request.script.unwrap_or("python");

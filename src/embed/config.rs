@@ -11,16 +11,6 @@ use pyo3::ffi;
 use super::LaunchError;
 use super::identity;
 
-/// The directories and the executable by which a Python knows itself.
-pub(super) struct PathConfiguration<'paths> {
-    /// `sys.executable`
-    pub executable: &'paths OsStr,
-    /// `sys.prefix` and `sys.exec_prefix`; the base prefixes are the embedded Python's own.
-    pub prefix: &'paths OsStr,
-    /// Whether there is a `pyvenv.cfg`, which keeps user site-packages off the path.
-    pub is_virtual_environment: bool,
-}
-
 /// A configuration in the making.
 pub(super) struct Config {
     raw: Box<ffi::PyConfig>,
@@ -73,23 +63,37 @@ impl Config {
         Ok(self)
     }
 
-    /// Fixes every path: nothing is searched for, no `site-packages` but what lies in `prefix` is
-    /// on the path.
-    pub(super) fn fix_paths(mut self, paths: &PathConfiguration) -> Result<Self, LaunchError> {
+    /// Leaves the search for the standard library to CPython, which starts from the `pyvenv.cfg`
+    /// beside the environment's executable, as in any virtual environment; `site` makes the
+    /// environment `sys.prefix`.
+    pub(super) fn find_paths_from_environment(
+        mut self,
+        executable: &OsStr,
+    ) -> Result<Self, LaunchError> {
+        self.set(|raw| &raw mut raw.program_name, executable)?;
+        self.set(|raw| &raw mut raw.executable, executable)?;
+        self.set(|raw| &raw mut raw.base_executable, OsStr::new(identity::EXECUTABLE))?;
+        self.read()?;
+        Ok(self)
+    }
+
+    /// Fixes every path, where no environment could be made: nothing is searched for, and no
+    /// `site-packages` are on the path, because `prefix` is no directory.
+    pub(super) fn fix_paths(
+        mut self,
+        executable: &OsStr,
+        prefix: &OsStr,
+    ) -> Result<Self, LaunchError> {
         use identity::{DYNLOAD, EXEC_PREFIX, EXECUTABLE, PREFIX, STDLIB, ZIP};
-        self.set(|raw| &raw mut raw.program_name, paths.executable)?;
-        self.set(|raw| &raw mut raw.executable, paths.executable)?;
+        self.set(|raw| &raw mut raw.program_name, executable)?;
+        self.set(|raw| &raw mut raw.executable, executable)?;
         self.set(|raw| &raw mut raw.base_executable, OsStr::new(EXECUTABLE))?;
-        self.set(|raw| &raw mut raw.prefix, paths.prefix)?;
-        self.set(|raw| &raw mut raw.exec_prefix, paths.prefix)?;
+        self.set(|raw| &raw mut raw.prefix, prefix)?;
+        self.set(|raw| &raw mut raw.exec_prefix, prefix)?;
         self.set(|raw| &raw mut raw.base_prefix, OsStr::new(PREFIX))?;
         self.set(|raw| &raw mut raw.base_exec_prefix, OsStr::new(EXEC_PREFIX))?;
-        #[cfg(Py_3_11)]
-        self.set(|raw| &raw mut raw.stdlib_dir, OsStr::new(STDLIB))?;
         self.raw.pathconfig_warnings = 0;
-        if !paths.is_virtual_environment {
-            self.raw.user_site_directory = 0;
-        }
+        self.raw.user_site_directory = 0;
         self.read()?;
         // What `PYTHONPATH` names comes first, as it does for `python`.
         let mut search_paths = self.python_path();

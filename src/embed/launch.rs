@@ -12,7 +12,7 @@ use crate::python::{
     MountError, MountedBundle, full_message, install_mounted, install_traceback_hooks,
 };
 
-use super::config::{Config, PathConfiguration};
+use super::config::Config;
 use super::environment::bundle_of_executable;
 use super::main_module::{Ending, run_main_module};
 use super::{BundleEnvironment, LaunchError, identity};
@@ -123,11 +123,12 @@ fn start_with(
     config: Config,
     environment: &BundleEnvironment,
 ) -> Result<(Arc<MountedBundle>, bool), LaunchError> {
-    let config = config.fix_paths(&PathConfiguration {
-        executable: environment.executable.as_os_str(),
-        prefix: environment.prefix.as_os_str(),
-        is_virtual_environment: environment.is_made(),
-    })?;
+    let executable = environment.executable.as_os_str();
+    let config = if environment.is_made() {
+        config.find_paths_from_environment(executable)?
+    } else {
+        config.fix_paths(executable, environment.prefix.as_os_str())?
+    };
     let mounted = match config.optimization() {
         0 => MountedBundle::adopt(bundle)?,
         // Only now known, and rare: index the bytecode of that level instead.

@@ -57,19 +57,27 @@ impl Tree {
         self.location.get().map(PathBuf::as_path)
     }
 
+    /// The tree's directory, chosen and made ahead of the first unit; `None` where no root serves,
+    /// which is an error only when something has to be brought out.
+    pub fn prepare(&self, bundle: &Bundle) -> Option<&Path> {
+        self.locate(bundle, "").ok()
+    }
+
+    fn locate(&self, bundle: &Bundle, unit: &str) -> Result<&Path, StoreError> {
+        if let Some(location) = self.location.get() {
+            return Ok(location);
+        }
+        let found = self.find_location(bundle, unit)?;
+        Ok(self.location.get_or_init(|| found))
+    }
+
     /// Makes sure that `unit` and the libraries that it needs exist as files; returns the tree's
     /// directory, below which the unit has its path of the bundle.
     ///
     /// # Errors
     /// [`StoreError`], naming what could not be written or read.
     pub fn materialize(&self, bundle: &Bundle, unit: &str) -> Result<&Path, StoreError> {
-        let location = match self.location.get() {
-            Some(location) => location,
-            None => {
-                let found = self.find_location(bundle, unit)?;
-                self.location.get_or_init(|| found)
-            }
-        };
+        let location = self.locate(bundle, unit)?;
         self.bring_out(bundle, location, unit, &mut Vec::new())?;
         Ok(location)
     }

@@ -49,7 +49,8 @@ impl ImportFailure {
         let message = full_message(self);
         match self {
             Self::Store(error) => format!("failed to {message}; {}", error.next_step()),
-            _ => message,
+            Self::Bundle(_) | Self::Mount(_) => format!("failed to {message}"),
+            Self::Bytecode(_) => message, // CPython's words
         }
     }
 }

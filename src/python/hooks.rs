@@ -48,6 +48,11 @@ pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult
     let entry = format!("{}/", mounted.archive());
     if !path.contains(&entry)? && !path.contains(mounted.archive())? {
         path.call_method1(intern!(py, "append"), (entry,))?;
+        // Materialized packages are below a directory of the path too, for programs that turn a
+        // module's file back into its name. It is the bundle by another spelling.
+        if let Some(tree) = mounted.tree() {
+            path.call_method1(intern!(py, "append"), (tree,))?;
+        }
     }
     Ok(())
 }

@@ -30,6 +30,9 @@ pub struct BundleImporter {
     prefix: Box<str>,
     /// The path by which Python knows the directory.
     location: Box<str>,
+    /// Whether this is the directory above the materialized packages. The bundle itself, on the path
+    /// too, has what can be imported there.
+    is_tree: bool,
 }
 
 /// A module that was found, and where Python is told it is.
@@ -45,7 +48,8 @@ impl BundleImporter {
     /// The importer of `directory` (no slash at its end) as Python knows it by `location`.
     pub(super) fn new(mounted: Arc<MountedBundle>, directory: &str, location: &str) -> Self {
         let prefix = if directory.is_empty() { "".into() } else { format!("{directory}/").into() };
-        Self { mounted, prefix, location: location.into() }
+        let is_tree = directory.is_empty() && location != mounted.archive();
+        Self { mounted, prefix, location: location.into(), is_tree }
     }
 
     /// The importer of a whole bundle.
@@ -57,6 +61,9 @@ impl BundleImporter {
 
     /// What the bundle has for the module `fullname` in this directory.
     pub(super) fn find(&self, fullname: &str) -> Option<Found> {
+        if self.is_tree {
+            return None;
+        }
         self.mounted.bundle().find(&self.prefix, tail(fullname))
     }
 
@@ -325,6 +332,9 @@ impl BundleImporter {
     /// For `pkgutil.iter_modules`: the modules of this directory and whether each is a package.
     #[pyo3(signature = (prefix=""))]
     fn iter_modules(&self, prefix: &str) -> PyResult<Vec<(String, bool)>> {
+        if self.is_tree {
+            return Ok(Vec::new());
+        }
         let bundle = self.mounted.bundle();
         let children = bundle.children(&self.prefix).map_err(ImportFailure::from)?;
         let mut modules: Vec<(String, bool)> = Vec::new();

@@ -124,6 +124,15 @@ impl MountedBundle {
         Ok(if directory.is_empty() { base.into_owned() } else { format!("{base}/{directory}") })
     }
 
+    /// The directory of the materialized packages, where the bundle has any.
+    #[must_use]
+    pub fn tree(&self) -> Option<&str> {
+        if !self.bundle.has_packages_with_files() {
+            return None;
+        }
+        self.tree.prepare(&self.bundle)?.to_str()
+    }
+
     /// The real file for the entry `name`, brought out first together with what belongs to it.
     ///
     /// # Errors
