@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import importlib.util
@@ -291,9 +292,10 @@ def test_stopped_while_installing(
     with endless_installer(mmport) as process:
         process.send_signal(number)
         if number == signal.SIGKILL:
-            # Its installer cannot be told; end the whole session.
+            # Its installer cannot be told; end the whole session, if it has not ended by itself.
             process.wait(60)
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         rest = process.communicate(timeout=60)[1]
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), rest
     assert files_below(run.cwd / "out") == {"app.pyz": b"an earlier bundle"}

@@ -117,7 +117,8 @@ import mmport
 before = list(sys.path)
 mmport.install(sys.argv[1])
 mmport.install(sys.argv[1])
-assert sys.path == [*before, sys.argv[1] + "/"], sys.path
+*kept, bundle, tree = sys.path
+assert (kept, bundle) == (before, sys.argv[1] + "/") and "/trees-v1/" in tree, sys.path
 import helper, package
 print(helper.value, open(package.DATA).read(), helper.__file__ == sys.argv[1] + "/helper.py")
 print(type(helper.__loader__) is mmport.BundleImporter, helper.__loader__.archive == sys.argv[1])
