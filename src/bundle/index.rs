@@ -166,13 +166,16 @@ impl Index {
         if name.bytes.is_empty() {
             return None;
         }
-        let slot = self.slot_mut(map, name);
-        let known = self.slots[slot as usize].is_directory;
-        self.slots[slot as usize].is_directory = true;
-        if !known && let Some(at) = name.bytes.iter().rposition(|byte| *byte == b'/') {
-            self.add_directory(map, &name.cut(at));
+        let own = self.slot_mut(map, name);
+        let mut slot = own;
+        let mut end = name.bytes.len();
+        // A loop, because a hostile name may have thousands of components.
+        while !std::mem::replace(&mut self.slots[slot as usize].is_directory, true) {
+            let Some(at) = memchr::memrchr(b'/', &name.bytes[..end]) else { break };
+            end = at;
+            slot = self.slot_mut(map, &name.cut(end));
         }
-        Some(slot)
+        Some(own)
     }
 
     /// Adds one file to the slot of its stem.
@@ -398,7 +401,10 @@ fn stem_of<'bytes>(map: &'bytes [u8], decoded: &'bytes [u8], slot: &Slot) -> &'b
 /// Whether an entry's name (without a slash at its end) is one that a file below a directory can
 /// have.
 pub(super) fn is_servable(name: &[u8]) -> bool {
-    !name.is_empty() && name.split(|byte| *byte == b'/').all(is_component_of_path)
+    // As long as a path may be; also bounds the work that one name can cause.
+    !name.is_empty()
+        && name.len() <= libc::PATH_MAX as usize
+        && name.split(|byte| *byte == b'/').all(is_component_of_path)
 }
 
 /// Whether `base`, the part of a name after its last slash, can be a file's name; empty is the

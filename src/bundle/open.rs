@@ -83,7 +83,7 @@ impl Bundle {
     /// What an import of `name` in the directory `prefix` (empty, or ending in `/`) finds.
     #[must_use]
     pub fn find(&self, prefix: &str, name: &str) -> Option<Found> {
-        if name == "__init__" {
+        if name == "__init__" && !prefix.is_empty() {
             return self.find_initializer(prefix);
         }
         // No module has a slash in its name, but entries do.

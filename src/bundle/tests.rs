@@ -398,3 +398,20 @@ fn damaged_bundles_never_panic() {
     // Both ways have to be reached, or this tests nothing.
     assert!(outcomes.len() == 2 && outcomes.values().all(|count| *count > 100), "{outcomes:?}");
 }
+
+#[test]
+fn names_with_very_many_components_are_left_out() {
+    let name = format!("{}x.py", "a/".repeat(30_000));
+    let (_disk, bundle) = bundle_of(&[(&name, b""), ("b/c/d.py", b"")]);
+    // On a small stack, as a thread of Python's may have.
+    std::thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(move || {
+            assert_eq!(bundle.module_count(), 1);
+            let again = Bundle::open(bundle.path(), suffixes()).unwrap();
+            assert_eq!(kind(&again, "b/c/", "d"), "source");
+        })
+        .unwrap()
+        .join()
+        .unwrap();
+}

@@ -16,7 +16,7 @@ const HEADER_SIZE: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BytecodeError {
     /// Written by another Python.
-    #[error("bad magic number in {name:?}: {found:?}", found = Bytes(found))]
+    #[error("bad magic number in '{name}': {found:?}", found = Bytes(found))]
     Magic {
         /// The module.
         name: String,
@@ -24,13 +24,13 @@ pub enum BytecodeError {
         found: Vec<u8>,
     },
     /// Shorter than its header.
-    #[error("reached EOF while reading pyc header of {name:?}")]
+    #[error("reached EOF while reading pyc header of '{name}'")]
     Truncated {
         /// The module.
         name: String,
     },
     /// Flags that no Python of today writes.
-    #[error("invalid flags {flags:#b} in {name:?}")]
+    #[error("invalid flags {flags} in '{name}'")]
     Flags {
         /// The module.
         name: String,
@@ -176,10 +176,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let parse = |data: &[u8]| PycHeader::parse(data, MAGIC, "m").unwrap_err().to_string();
-        assert_eq!(parse(&[0xcb, 0x0d]), "bad magic number in \"m\": b'\\xcb\\r'");
-        assert_eq!(parse(&pyc(0)[..12]), "reached EOF while reading pyc header of \"m\"");
-        assert_eq!(parse(&pyc(2)), "invalid flags 0b10 in \"m\"");
-        assert_eq!(parse(&pyc(5)), "invalid flags 0b101 in \"m\"");
+        assert_eq!(parse(&[0xcb, 0x0d]), "bad magic number in 'm': b'\\xcb\\r'");
+        assert_eq!(parse(&pyc(0)[..12]), "reached EOF while reading pyc header of 'm'");
+        assert_eq!(parse(&pyc(2)), "invalid flags 2 in 'm'");
+        assert_eq!(parse(&pyc(5)), "invalid flags 5 in 'm'");
     }
 
     #[test]

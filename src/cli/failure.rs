@@ -1,6 +1,7 @@
 //! What went wrong, as the command line tells it: one message, the next step, an exit status.
 
 use std::error::Error;
+use std::io::{self, Write};
 
 use crate::build::BuildError;
 use crate::bundle::BundleError;
@@ -30,9 +31,11 @@ pub struct Failure {
 impl Failure {
     /// Writes the failure to standard error.
     pub fn report(&self) {
-        eprintln!("mmport: error: {}", self.message);
+        // Nobody reads a standard error that cannot be written.
+        let mut stderr = io::stderr().lock();
+        let _ = writeln!(stderr, "mmport: error: {}", self.message);
         if let Some(next_step) = &self.next_step {
-            eprintln!("  next: {next_step}");
+            let _ = writeln!(stderr, "  next: {next_step}");
         }
     }
 }

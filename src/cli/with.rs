@@ -11,7 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use crate::build::{BuildRequest, Installer, Interruption, Progress, RequestedEntryPoint, build};
-use crate::native::{cache_root, create_private};
+use crate::embed::identity;
+use crate::native::{cache_root, create_private, is_own_directory};
 
 use super::failure::FAILED;
 use super::{Failure, Host};
@@ -83,12 +84,24 @@ fn place(request: &WithRequest, python: &Path) -> Result<PathBuf, Failure> {
                 .into(),
         next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
     })?;
+    if root.exists() && !is_own_directory(&root) {
+        return Err(Failure {
+            status: FAILED,
+            message: format!(
+                "failed to use the cache `{}`: expected a directory of this user's that not \
+                 everybody may write to, found another",
+                root.display()
+            ),
+            next_step: Some("set MMPORT_ROOT to a directory of your own".into()),
+        });
+    }
     let mut hasher = blake3::Hasher::new();
     let mut add = |part: &[u8]| {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
     };
     add(env!("CARGO_PKG_VERSION").as_bytes());
+    add(identity::FULL_VERSION.as_bytes());
     add(python.as_os_str().as_bytes());
     add(request.script.unwrap_or_default().as_bytes());
     for requirement in request.requirements {

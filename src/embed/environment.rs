@@ -20,7 +20,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::native::{cache_root, create_private};
+use crate::native::{cache_root, create_private, is_own_directory};
 
 use super::identity::{EXECUTABLE, FULL_VERSION, VERSION};
 
@@ -75,6 +75,16 @@ impl BundleEnvironment {
 /// Where the environment of the bundle at the absolute path `bundle` is, for the mmport at `mmport`.
 pub(super) fn place_of_environment(mmport: &Path, bundle: &Path) -> io::Result<PathBuf> {
     let root = cache_root().ok_or_else(|| io::Error::other("no home directory"))?;
+    if root.exists() && !is_own_directory(&root) {
+        return Err(io::Error::other("the cache belongs to somebody else"));
+    }
+    // Such a path cannot be a value in `pyvenv.cfg`.
+    let text = bundle.to_string_lossy();
+    if text.contains('\n') || text.trim() != text {
+        return Err(io::Error::other(
+            "the bundle's path has white space at its ends, or two lines",
+        ));
+    }
     let mut hasher = blake3::Hasher::new();
     for path in [mmport, bundle] {
         hasher.update(path.as_os_str().as_bytes());

@@ -43,8 +43,15 @@ pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, Launch
     let ending = Python::attach(|py| {
         install(py, &mounted)?;
         run_main_module(py, &mounted)
-    })?;
-    Ok(finish(ending))
+    });
+    match ending {
+        Ok(ending) => Ok(finish(ending)),
+        Err(error) => {
+            // What the program has printed so far is flushed, and its exit handlers run.
+            finish(Ending::Status(0));
+            Err(error)
+        }
+    }
 }
 
 /// Runs Python with its own arguments (the first is the program) and the packages of a bundle.

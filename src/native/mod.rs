@@ -21,6 +21,6 @@ mod tests;
 mod unit;
 
 pub use error::StoreError;
-pub use root::{cache_root, create_private, store_roots};
+pub use root::{cache_root, create_private, is_own_directory, store_roots};
 pub use store::Tree;
 pub use unit::{GlobError, MaterializeRules, MaterializedUnit, Unit, Units};

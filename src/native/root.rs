@@ -7,7 +7,7 @@
 use std::env;
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// The directory for caches that may be lost, or `None` where there is no home.
@@ -50,4 +50,16 @@ pub fn store_roots() -> Vec<PathBuf> {
 /// What the operating system says.
 pub fn create_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Whether `path` is a directory that belongs to this user and that not everybody can write to. A
+/// store that someone else can write to would let them choose the code that we load; writing by the
+/// group is how many systems set up a user of a group of their own.
+#[must_use]
+pub fn is_own_directory(path: &Path) -> bool {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    let user = unsafe { libc::geteuid() };
+    path.metadata().is_ok_and(|metadata| {
+        metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o002 == 0
+    })
 }

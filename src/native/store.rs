@@ -5,17 +5,17 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use dashmap::DashMap;
 
-use crate::bundle::{Bundle, Entry, is_shared_library};
+use crate::bundle::{Bundle, BundleError, Entry, is_shared_library};
 
 use super::needs::needed_entries;
-use super::{StoreError, Units, create_private, store_roots};
+use super::{StoreError, Units, create_private, is_own_directory, store_roots};
 
 /// The version of the layout; a change gets a new directory, so versions never meet.
 const LAYOUT: &str = "trees-v1";
@@ -148,9 +148,11 @@ impl Tree {
         for entry in entries.iter().filter(|entry| is_library(entry)) {
             let data = entry.read().map_err(read_error)?;
             for needed in needed_entries(bundle, &entry.name(), &data) {
-                let other = self.units.holding_file(bundle, &needed);
-                if other != unit {
-                    self.bring_out(bundle, location, other, visiting)?;
+                for needed in libraries_beside(bundle, &needed).map_err(read_error)? {
+                    let other = self.units.holding_file(bundle, &needed);
+                    if other != unit {
+                        self.bring_out(bundle, location, other, visiting)?;
+                    }
                 }
             }
         }
@@ -189,6 +191,23 @@ impl Tree {
             Err(source) => Err(write_error(destination, source)),
         }
     }
+}
+
+/// All libraries in the folder of the library `name`, itself included: those that it opens by name
+/// are in no header.
+fn libraries_beside(bundle: &Bundle, name: &str) -> Result<Vec<String>, BundleError> {
+    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    if prefix.is_empty() {
+        return Ok(vec![name.to_owned()]);
+    }
+    Ok(bundle
+        .files_below(&prefix)?
+        .iter()
+        .filter(|entry| is_library(entry))
+        .map(|entry| entry.name().into_owned())
+        .filter(|name| !name[prefix.len()..].contains('/'))
+        .collect())
 }
 
 /// Refuses entries whose compressed sizes add up to more than the bundle: they overlap.
@@ -279,17 +298,6 @@ fn write_entry(entry: &Entry, unit: &str, path: &Path) -> Result<(), StoreError>
         unit: unit.to_owned(),
         path: path.to_owned(),
         source,
-    })
-}
-
-/// Whether `path` is a directory that belongs to this user and that not everybody can write to. A
-/// store that someone else can write to would let them choose the code that we load; writing by the
-/// group is how many systems set up a user of a group of their own.
-fn is_own_directory(path: &Path) -> bool {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    let user = unsafe { libc::geteuid() };
-    path.metadata().is_ok_and(|metadata| {
-        metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o002 == 0
     })
 }
 

@@ -55,6 +55,7 @@ const PACKAGES: &[(&str, &[u8])] = &[
     ("space/inner/__init__.py", b""),
     ("space/inner/list.json", b"[]"),
     ("space/other/__init__.py", b""),
+    ("space/near.abi3.so", b"not really ELF"),
     ("lone.abi3.so", b"not really ELF"),
     ("libs.libs/liba.so.1", b"not really ELF"),
 ];
@@ -142,7 +143,8 @@ fn single_files_and_namespace_portions_keep_their_place() {
     let tree = fixture.tree();
     for (name, unit) in [
         ("lone.abi3.so", "lone.abi3.so"),
-        ("libs.libs/liba.so.1", "libs.libs"),
+        ("libs.libs/liba.so.1", "libs.libs/liba.so.1"),
+        ("space/near.abi3.so", "space/near.abi3.so"),
         ("space/inner/list.json", "space/inner"),
     ] {
         assert_eq!(tree.units().holding_file(&fixture.bundle, name), unit);
@@ -232,4 +234,14 @@ fn damaged_data_is_not_brought_out() {
     let error = fixture.tree().materialize(&fixture.bundle, "data").unwrap_err();
     assert!(matches!(error, StoreError::Read { .. }), "{error}");
     assert!(files_below(&fixture.root()).is_empty());
+}
+
+#[test]
+fn a_directory_that_is_no_package_is_never_taken_for_complete() {
+    let fixture = Fixture::new(PACKAGES);
+    let tree = fixture.tree();
+    tree.materialize(&fixture.bundle, "space/inner").unwrap();
+    let unit = tree.units().holding_file(&fixture.bundle, "space/near.abi3.so");
+    let location = tree.materialize(&fixture.bundle, unit).unwrap();
+    assert!(location.join("space/near.abi3.so").is_file());
 }

@@ -106,12 +106,12 @@ impl Units {
         self.rules.decide(&unit.replace('/', "."), carries_files)
     }
 
-    /// The unit that has to be brought out so that the file `name` exists: the package above it,
-    /// or else its directory, or else the file alone.
+    /// The unit that has to be brought out so that the file `name` exists: the package above it, or
+    /// else the file alone. A directory that is no package is never a unit: packages below it are.
     #[must_use]
     pub fn holding_file<'name>(&self, bundle: &Bundle, name: &'name str) -> Unit<'name> {
         match name.rsplit_once('/') {
-            Some((directory, _)) => topmost_package(bundle, directory).unwrap_or(directory),
+            Some((directory, _)) => topmost_package(bundle, directory).unwrap_or(name),
             None => name,
         }
     }
