@@ -501,3 +501,21 @@ def test_files_lead_back_to_names(application: Make) -> None:
     """A module of a materialized package is below an entry of `sys.path`, as pylint needs it."""
     it = application(FROM_FILE_TO_NAME)
     assert it.bundled().stdout == "['package/module.py']\n"
+
+
+def test_a_missing_entry_point_loses_no_output(
+    build: Build, mmport: Path, run: Runner, tmp_path: Path
+) -> None:
+    """What was printed before is flushed, and exit handlers run."""
+    source = write_files(
+        tmp_path / "source",
+        {"app.py": "import atexit\nprint('imported')\natexit.register(print, 'at exit')\n"},
+    )
+    found = run(mmport, "run", build("--source", source, "-e", "app:no_such_function"))
+    assert (found.status, found.stdout) == (127, "imported\nat exit\n"), str(found)
+
+
+def test_a_standard_error_that_is_full(mmport: Path, run: Runner) -> None:
+    """The status tells what the message cannot."""
+    found = run("sh", "-c", f"'{mmport}' inspect no-such-bundle 2>/dev/full")
+    assert found == Outcome(125, "", "")

@@ -196,11 +196,8 @@ impl Tree {
 /// All libraries in the folder of the library `name`, itself included: those that it opens by name
 /// are in no header.
 fn libraries_beside(bundle: &Bundle, name: &str) -> Result<Vec<String>, BundleError> {
-    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-    if prefix.is_empty() {
-        return Ok(vec![name.to_owned()]);
-    }
+    let Some((folder, _)) = name.rsplit_once('/') else { return Ok(vec![name.to_owned()]) };
+    let prefix = format!("{folder}/");
     Ok(bundle
         .files_below(&prefix)?
         .iter()
