@@ -112,7 +112,7 @@ def names_in_bundle(bundle: Path, root: Path) -> Names:
         # Only in front of a slash: by itself the bundle's path is the program's name.
         patterns={
             rf"{re.escape(str(bundle))}(?=/)": "<packages>",
-            rf"{re.escape(str(root))}/trees-v1/[0-9a-f]{{32}}": "<packages>",
+            rf"{re.escape(str(root))}/trees-v2/[0-9a-f]{{32}}/site-packages": "<packages>",
             rf"{environment}/bin/python(3(\.\d+)?)?(?![\w.])": "<python>",
             environment: "<prefix>",
         },

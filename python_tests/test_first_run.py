@@ -39,7 +39,7 @@ def bundle(build: Build, tmp_path: Path) -> Path:
 
 def units(root: Path) -> list[Path]:
     """Return the packages in the store, and what a writer left beside them."""
-    return sorted(root.glob("trees-v1/*/*"))
+    return sorted(root.glob("trees-v2/*/site-packages/*"))
 
 
 def test_many_first_runs_at_once_share_the_work(
@@ -83,7 +83,7 @@ def test_a_first_run_that_is_killed_damages_nothing(
         )
         # Until it has written so many files, or is done.
         while process.poll() is None:
-            staged = list(root.glob("trees-v1/*/.staging-*/unit"))
+            staged = list(root.glob("trees-v2/*/.staging-*/unit"))
             if staged and len(os.listdir(staged[0])) >= wanted:
                 process.send_signal(signal.SIGKILL)
                 break

@@ -118,7 +118,7 @@ before = list(sys.path)
 mmport.install(sys.argv[1])
 mmport.install(sys.argv[1])
 *kept, bundle, tree = sys.path
-assert (kept, bundle) == (before, sys.argv[1] + "/") and "/trees-v1/" in tree, sys.path
+assert (kept, bundle) == (before, sys.argv[1] + "/") and "/trees-v2/" in tree, sys.path
 import helper, package
 print(helper.value, open(package.DATA).read(), helper.__file__ == sys.argv[1] + "/helper.py")
 print(type(helper.__loader__) is mmport.BundleImporter, helper.__loader__.archive == sys.argv[1])

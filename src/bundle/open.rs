@@ -10,7 +10,7 @@ use super::index::Index;
 use super::names::Names;
 use super::{
     BuildInformation, BundleError, Entry, INFORMATION_ENTRY, Mapping, Suffixes, codepage,
-    is_metadata_directory,
+    is_metadata_directory, is_shared_library,
 };
 
 /// A bundle, mapped and indexed.
@@ -139,6 +139,15 @@ impl Bundle {
             std::str::from_utf8(name)
                 .is_ok_and(|name| !is_metadata_directory(name) && self.carries_files(name))
         })
+    }
+
+    /// Whether the bundle holds extension modules or shared libraries. Goes through all names.
+    #[must_use]
+    pub fn has_libraries(&self) -> bool {
+        let is_library = |name: &str| {
+            is_shared_library(name.rsplit_once('/').map_or(name, |(_, base)| base).as_bytes())
+        };
+        self.names().is_ok_and(|names| names.below("").any(|(name, _)| is_library(name)))
     }
 
     /// Directories at the root that hold the metadata of a distribution.

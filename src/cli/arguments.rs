@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::trace::start_log;
 
 use super::build::BuildArguments;
+use super::cache::CacheArguments;
 use super::inspect::InspectArguments;
 use super::python::PythonArguments;
 use super::run::RunArguments;
@@ -36,6 +37,8 @@ enum Command {
     Python(PythonArguments),
     /// Show what is in a bundle.
     Inspect(InspectArguments),
+    /// Show, prune, clear or verify what mmport keeps on disk.
+    Cache(CacheArguments),
 }
 
 /// Runs the command line `arguments`, of which the first is the program's name; returns the exit
@@ -54,6 +57,7 @@ pub fn main(arguments: Vec<OsString>, host: Host) -> i32 {
         Command::Run(arguments) => super::run::run(arguments, host),
         Command::Python(arguments) => super::python::python(arguments, host),
         Command::Inspect(arguments) => super::inspect::inspect(&arguments).map(|()| 0),
+        Command::Cache(arguments) => super::cache::cache(&arguments).map(|()| 0),
     });
     outcome.unwrap_or_else(|failure| {
         failure.report();

@@ -45,17 +45,20 @@ struct Inspection {
 /// Shows what is in a bundle.
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<(), Failure> {
     let inspection = look(arguments)?;
-    let text = if arguments.json {
-        serde_json::to_string_pretty(&inspection).map(|json| json + "\n").map_err(|error| {
-            Failure {
-                status: FAILED,
-                message: format!("failed to write JSON: {error}"),
-                next_step: None,
-            }
-        })?
-    } else {
-        describe(&inspection)
-    };
+    print(if arguments.json { to_json(&inspection)? } else { describe(&inspection) })
+}
+
+/// A value as JSON for people and programs.
+pub(super) fn to_json(value: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value).map(|json| json + "\n").map_err(|error| Failure {
+        status: FAILED,
+        message: format!("failed to write JSON: {error}"),
+        next_step: None,
+    })
+}
+
+/// Writes a text to standard output.
+pub(super) fn print(text: String) -> Result<(), Failure> {
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -160,6 +163,6 @@ fn describe(inspection: &Inspection) -> String {
 }
 
 /// A size for people.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
 }

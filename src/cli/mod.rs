@@ -19,6 +19,7 @@ use crate::embed::{hosted, identity};
 
 mod arguments;
 mod build;
+mod cache;
 mod failure;
 mod inspect;
 mod python;

@@ -18,7 +18,7 @@ use super::failure::FAILED;
 use super::{Failure, Host};
 
 /// The version of the layout.
-const LAYOUT: &str = "bundles-v1";
+pub(super) const LAYOUT: &str = "bundles-v1";
 
 /// What a cached bundle is made of.
 pub(super) struct WithRequest<'request> {

@@ -20,7 +20,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::native::{cache_root, create_private, is_own_directory};
+use crate::native::{cache_root, create_private, directories_in, is_hidden, is_own_directory};
 
 use super::identity::{EXECUTABLE, FULL_VERSION, VERSION};
 
@@ -150,9 +150,27 @@ pub fn bundle_of_executable(program: &OsStr) -> Option<(PathBuf, BundleEnvironme
             .find(|candidate| candidate.is_file())?
     };
     let prefix = executable.parent()?.parent()?.to_owned();
+    let bundle = bundle_of_environment(&prefix)?;
+    Some((bundle, BundleEnvironment { prefix, executable }))
+}
+
+/// The bundle that the environment at `prefix` belongs to.
+fn bundle_of_environment(prefix: &Path) -> Option<PathBuf> {
     let configuration = fs::read_to_string(prefix.join(CONFIGURATION)).ok()?;
     let bundle = configuration.lines().find_map(|line| {
         line.strip_prefix(BUNDLE_KEY)?.trim_start().strip_prefix('=').map(str::trim)
     })?;
-    Some((bundle.into(), BundleEnvironment { prefix, executable }))
+    Some(bundle.into())
+}
+
+/// The environments below `root`, each with its bundle.
+#[must_use]
+pub fn cached_environments(root: &Path) -> Vec<(PathBuf, Option<PathBuf>)> {
+    directories_in(&root.join(LAYOUT))
+        .filter(|path| !is_hidden(path))
+        .map(|prefix| {
+            let bundle = bundle_of_environment(&prefix);
+            (prefix, bundle)
+        })
+        .collect()
 }

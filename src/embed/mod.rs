@@ -19,7 +19,7 @@ pub mod identity;
 mod launch;
 mod main_module;
 
-pub use environment::BundleEnvironment;
+pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
 pub use launch::{Status, run_as_python, run_bundle, run_python};
 pub use main_module::{Ending, run_main_module};

@@ -74,6 +74,41 @@ pub enum StoreError {
     },
 }
 
+/// Why an extension module or shared library could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// The loader refused it.
+    #[error("{words} ({facts})")]
+    Open {
+        /// What the loader said.
+        words: String,
+        /// Who asked for what is missing, and where it was looked for.
+        facts: String,
+    },
+
+    /// It cannot be read from the bundle.
+    #[error("open `{library}` from memory")]
+    Read {
+        /// The library's entry.
+        library: String,
+        /// What is wrong with the bundle.
+        #[source]
+        source: BundleError,
+    },
+
+    /// It cannot be copied to memory.
+    #[error("open `{library}` of bundle `{}` from memory", bundle.display())]
+    Memory {
+        /// The bundle.
+        bundle: PathBuf,
+        /// The library's entry.
+        library: String,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
 impl StoreError {
     /// What a person can do about it.
     #[must_use]

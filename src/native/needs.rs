@@ -1,33 +1,33 @@
 //! Which libraries inside the bundle an extension module or shared library needs.
 //!
-//! The dynamic section of an ELF file names libraries (`DT_NEEDED`) and directories to look in
-//! (`DT_RUNPATH`, else `DT_RPATH`); `$ORIGIN` stands for the file's own directory. What resolves to
-//! an entry of the bundle has to be brought out too. Everything else is the system's.
+//! `DT_NEEDED` names libraries, `DT_RUNPATH` or `DT_RPATH` directories to look in; `$ORIGIN` stands
+//! for the file's own directory. What resolves to an entry of the bundle has to be brought out too.
+//! Everything else is the system's.
 
 use crate::bundle::{Bundle, join_place};
 
-/// Names of entries that the shared library `data`, itself the entry `name`, needs at a place
-/// relative to its own. Empty for what is no ELF file.
-pub(super) fn needed_entries(bundle: &Bundle, name: &str, data: &[u8]) -> Vec<String> {
-    let Ok(elf) = goblin::elf::Elf::parse(data) else { return Vec::new() };
-    let search = if elf.runpaths.is_empty() { &elf.rpaths } else { &elf.runpaths };
-    let origin = name.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let directories: Vec<String> = search
-        .iter()
-        .flat_map(|paths| paths.split(':'))
-        .filter_map(|path| resolve(origin, path))
-        .collect();
-    let mut entries = Vec::new();
-    for library in &elf.libraries {
-        for directory in &directories {
-            let Some(candidate) = join_place(directory, library) else { continue };
-            if matches!(bundle.entry(&candidate), Ok(Some(_))) {
-                entries.push(candidate);
-                break;
-            }
-        }
-    }
-    entries
+use super::elf::DynamicSection;
+
+/// Names of entries that the shared library with this dynamic section, itself the entry `name`,
+/// needs at a place relative to its own.
+pub(super) fn needed_entries(bundle: &Bundle, name: &str, section: &DynamicSection) -> Vec<String> {
+    let directories: Vec<String> = search_directories(name, section).flatten().collect();
+    let in_bundle = |library: &String| {
+        (directories.iter())
+            .filter_map(|directory| join_place(directory, library))
+            .find(|candidate| matches!(bundle.entry(candidate), Ok(Some(_))))
+    };
+    section.needed.iter().filter_map(in_bundle).collect()
+}
+
+/// The directories that the dynamic section of the entry `name` names, as directories of the
+/// bundle; `None` for those outside of it.
+pub(super) fn search_directories<'section>(
+    name: &str,
+    section: &'section DynamicSection,
+) -> impl Iterator<Item = Option<String>> + use<'section> {
+    let origin = name.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+    section.search.iter().map(move |path| resolve(&origin, path))
 }
 
 /// `path` of a dynamic section as a directory of the bundle, or `None` where it leads elsewhere.

@@ -52,14 +52,25 @@ pub fn create_private(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Whether `path` is a directory that belongs to this user and that not everybody can write to. A
-/// store that someone else can write to would let them choose the code that we load; writing by the
-/// group is how many systems set up a user of a group of their own.
+/// Whether `path` is a directory that belongs to this user, or to root (a store that came with a
+/// container's image), and that not everybody can write to. A store that someone else can write to
+/// would let them choose the code that we load; writing by the group is how many systems set up a
+/// user of a group of their own.
 #[must_use]
 pub fn is_own_directory(path: &Path) -> bool {
     // SAFETY: geteuid has no preconditions and cannot fail.
     let user = unsafe { libc::geteuid() };
     path.metadata().is_ok_and(|metadata| {
-        metadata.is_dir() && metadata.uid() == user && metadata.mode() & 0o002 == 0
+        metadata.is_dir()
+            && (metadata.uid() == user || metadata.uid() == 0)
+            && metadata.mode() & 0o002 == 0
     })
+}
+
+/// Whether libraries can be loaded from the file system that `path`, or the nearest directory above
+/// it that exists, is on. Where that is not known: yes.
+pub(super) fn allows_execution(path: &Path) -> bool {
+    path.ancestors().find_map(|ancestor| rustix::fs::statvfs(ancestor).ok()).is_none_or(
+        |information| !information.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC),
+    )
 }

@@ -10,7 +10,7 @@ use pyo3::types::IntoPyDict;
 
 use crate::bundle::BundleError;
 use crate::bytecode::BytecodeError;
-use crate::native::StoreError;
+use crate::native::{LibraryError, StoreError};
 
 use super::MountError;
 
@@ -78,4 +78,15 @@ pub(super) fn failed_import(
     path: &str,
 ) -> PyErr {
     import_error(py, &failure.into().message(), name, Some(path))
+}
+
+/// The `ImportError` for a library that could not be opened, with the loader's words first as
+/// CPython has them.
+pub(super) fn failed_opening(
+    py: Python<'_>,
+    failure: &LibraryError,
+    name: &str,
+    path: &str,
+) -> PyErr {
+    import_error(py, &full_message(failure), name, Some(path))
 }

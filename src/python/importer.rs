@@ -17,6 +17,7 @@ use crate::bundle::{Found, FoundKind, FoundModule, join_place};
 
 use super::code::CodeRequest;
 use super::errors::{ImportFailure, failed_import, full_message, import_error};
+use super::extension::create_extension;
 use super::importlib::Importlib;
 use super::mount::MountedBundle;
 use super::resources::resource_reader;
@@ -103,9 +104,11 @@ impl BundleImporter {
                     .bundle()
                     .entry_at(entry)
                     .map_err(|error| failed_import(py, error, fullname, &stem))?;
-                let entry = entry.name();
-                let file = py.detach(|| self.mounted.file(&entry)).map_err(fail)?;
-                file.to_string_lossy().into_owned()
+                let file = py.detach(|| self.mounted.library_file(&entry)).map_err(fail)?;
+                match file {
+                    Some(file) => file.to_string_lossy().into_owned(),
+                    None => format!("{}/{}", self.mounted.archive(), entry.name()),
+                }
             }
         };
         Ok(Located { found, path, directory })
@@ -208,8 +211,8 @@ impl BundleImporter {
         let py = spec.py();
         let name: String = spec.getattr(intern!(py, "name"))?.extract()?;
         match self.find(&name) {
-            Some(Found::Module(FoundModule { kind: FoundKind::Extension(_), .. })) => {
-                Importlib::get(py)?.create_dynamic(spec).map(Some)
+            Some(Found::Module(FoundModule { kind: FoundKind::Extension(entry), .. })) => {
+                create_extension(&self.mounted, spec, &name, entry).map(Some)
             }
             _ => Ok(None),
         }

@@ -16,6 +16,7 @@
 
 mod code;
 mod errors;
+mod extension;
 mod finder;
 mod hooks;
 mod importer;

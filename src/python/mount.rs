@@ -3,14 +3,21 @@
 //! A place in a bundle has one spelling or two: `BUNDLE/pkg` always, and `TREE/pkg` too where the
 //! package is materialized. [`MountedBundle::location`] gives the one that Python is shown,
 //! [`MountedBundle::of_path`] understands both. A bundle is opened and mapped once per process.
+//!
+//! Where no directory takes a package that should be materialized, it stays in the bundle: its code
+//! runs, its extension modules are opened from memory, and its data can be read as resources, but a
+//! program that opens its files by path gets an error.
 
+use std::ffi::c_int;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use dashmap::DashMap;
 
-use crate::bundle::{BuildInformation, Bundle, BundleError, Suffixes};
-use crate::native::{MaterializeRules, StoreError, Tree, Units};
+use crate::bundle::{BuildInformation, Bundle, BundleError, Entry, Suffixes};
+use crate::native::{
+    LibraryError, MaterializeRules, MemoryLibraries, StoreError, Tree, Units, open_library,
+};
 
 /// All mounted bundles, by absolute path.
 static MOUNTED: LazyLock<DashMap<Box<str>, Arc<MountedBundle>>> = LazyLock::new(DashMap::new);
@@ -36,6 +43,7 @@ pub struct MountedBundle {
     archive: Box<str>,
     information: Option<BuildInformation>,
     tree: Tree,
+    memory: MemoryLibraries,
 }
 
 impl MountedBundle {
@@ -67,7 +75,13 @@ impl MountedBundle {
             None => MaterializeRules::default(),
         };
         let tree = Tree::new(Units::new(rules));
-        let mounted = Arc::new(Self { bundle, archive: archive.clone(), information, tree });
+        let mounted = Arc::new(Self {
+            bundle,
+            archive: archive.clone(),
+            information,
+            tree,
+            memory: MemoryLibraries::default(),
+        });
         // Somebody else may have been faster; then theirs is the one.
         Ok(Arc::clone(MOUNTED.entry(archive).or_insert(mounted).value()))
     }
@@ -90,7 +104,8 @@ impl MountedBundle {
             let rest = path.strip_prefix(base)?;
             (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/'))
         };
-        below(&self.archive).or_else(|| below(self.tree.location()?.to_str()?))
+        below(&self.archive)
+            .or_else(|| self.tree.locations().find_map(|location| below(location.to_str()?)))
     }
 
     /// The bundle.
@@ -112,15 +127,16 @@ impl MountedBundle {
     }
 
     /// The path that Python is shown for `directory` (no slash at its end), brought out as files
-    /// first where its package has to be.
+    /// first where its package has to be and a directory takes it.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be brought out.
+    /// [`StoreError`] when it cannot be read from the bundle.
     pub fn location(&self, directory: &str) -> Result<String, StoreError> {
-        let base = match self.tree.units().of_directory(&self.bundle, directory) {
-            Some(unit) => self.tree.materialize(&self.bundle, unit)?.to_string_lossy(),
-            None => (&*self.archive).into(),
+        let materialized = match self.tree.units().of_directory(&self.bundle, directory) {
+            Some(unit) => self.unless_nowhere(self.tree.materialize(&self.bundle, unit))?,
+            None => None,
         };
+        let base = materialized.map_or_else(|| (&*self.archive).into(), Path::to_string_lossy);
         Ok(if directory.is_empty() { base.into_owned() } else { format!("{base}/{directory}") })
     }
 
@@ -133,12 +149,38 @@ impl MountedBundle {
         self.tree.prepare(&self.bundle)?.to_str()
     }
 
-    /// The real file for the entry `name`, brought out first together with what belongs to it.
+    /// The real file of the library `entry`, brought out first together with what belongs to it;
+    /// `None` where no directory takes it.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be brought out.
-    pub fn file(&self, name: &str) -> Result<PathBuf, StoreError> {
-        let unit = self.tree.units().holding_file(&self.bundle, name);
-        Ok(self.tree.materialize(&self.bundle, unit)?.join(name))
+    /// [`StoreError`] when it cannot be read from the bundle.
+    pub fn library_file(&self, entry: &Entry) -> Result<Option<PathBuf>, StoreError> {
+        self.unless_nowhere(self.tree.library(&self.bundle, entry))
+    }
+
+    /// Opens the extension module `entry`, whose file is at `path` if it has one. Returns the path
+    /// for CPython to open: `path`, or one in memory.
+    ///
+    /// # Errors
+    /// [`LibraryError`], with the loader's words.
+    pub fn open_library(
+        &self,
+        entry: &Entry,
+        path: Option<&Path>,
+        flags: c_int,
+    ) -> Result<PathBuf, LibraryError> {
+        open_library(&self.bundle, &self.memory, entry, path, flags)
+    }
+
+    /// A package that no directory takes is no error yet: it may do without files.
+    fn unless_nowhere<T>(&self, outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ StoreError::NoRoot { .. }) => {
+                tracing::warn!(target: "mmport::store", %error, "stays in the bundle");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -1,113 +1,15 @@
-//! Tests of units and trees on real bundles and directories.
+//! How units become files.
 
 use std::fs;
 use std::io::{Cursor, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use crate::bundle::{Bundle, Suffixes};
-
-use super::{MaterializeRules, StoreError, Tree, Units};
-
-struct Fixture {
-    directory: tempfile::TempDir,
-    bundle: Bundle,
-}
-
-impl Fixture {
-    fn new(files: &[(&str, &[u8])]) -> Self {
-        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, content) in files {
-            let mode = if name.ends_with(".sh") { 0o755 } else { 0o644 };
-            writer.start_file(*name, SimpleFileOptions::default().unix_permissions(mode)).unwrap();
-            writer.write_all(content).unwrap();
-        }
-        Self::of_bytes(&writer.finish().unwrap().into_inner())
-    }
-
-    fn of_bytes(data: &[u8]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("bundle.zip");
-        fs::write(&path, data).unwrap();
-        let suffixes = Suffixes::new([".abi3.so", ".so"], "cpython-311", 0);
-        Self { bundle: Bundle::open(&path, suffixes).unwrap(), directory }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.directory.path().join("root")
-    }
-
-    fn tree(&self) -> Tree {
-        Tree::in_roots(Units::default(), vec![self.root()])
-    }
-}
-
-const PACKAGES: &[(&str, &[u8])] = &[
-    ("pure/__init__.py", b""),
-    ("pure/sub/mod.py", b""),
-    ("data/__init__.py", b"x = 1\n"),
-    ("data/__init__.pyc", b"code"),
-    ("data/deep/er/table.txt", b"table"),
-    ("data/tool.sh", b"#!/bin/sh\n"),
-    ("space/inner/__init__.py", b""),
-    ("space/inner/list.json", b"[]"),
-    ("space/other/__init__.py", b""),
-    ("space/near.abi3.so", b"not really ELF"),
-    ("lone.abi3.so", b"not really ELF"),
-    ("libs.libs/liba.so.1", b"not really ELF"),
-];
-
-fn files_below(directory: &Path) -> Vec<(String, Vec<u8>, u32)> {
-    let mut files: Vec<_> = walkdir::WalkDir::new(directory)
-        .into_iter()
-        .map(Result::unwrap)
-        .filter(|entry| entry.file_type().is_file())
-        .map(|entry| {
-            let name = entry.path().strip_prefix(directory).unwrap();
-            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-            (name.to_str().unwrap().to_owned(), fs::read(entry.path()).unwrap(), mode)
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-#[test]
-fn units_are_the_topmost_regular_packages_that_carry_files() {
-    let fixture = Fixture::new(PACKAGES);
-    let cases = [
-        ("pure", None),
-        ("pure/sub", None),
-        ("data", Some("data")),
-        ("data/deep/er", Some("data")),
-        ("space", None),
-        ("space/inner", Some("space/inner")),
-        ("space/other", None),
-        ("absent", None),
-        ("", None),
-    ];
-    for (directory, unit) in cases {
-        let found = Units::default().of_directory(&fixture.bundle, directory);
-        assert_eq!(found, unit, "{directory}");
-    }
-}
-
-#[test]
-fn globs_add_and_spare_packages_by_dotted_name() {
-    let fixture = Fixture::new(PACKAGES);
-    let texts = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect::<Vec<_>>();
-    let rules = MaterializeRules::new(&texts(&["p*", "data"]), &texts(&["space.*"])).unwrap();
-    let units = Units::new(rules);
-    for (directory, unit) in
-        [("pure/sub", Some("pure")), ("data", Some("data")), ("space/inner", None)]
-    {
-        assert_eq!(units.of_directory(&fixture.bundle, directory), unit, "{directory}");
-    }
-    assert!(MaterializeRules::new(&texts(&["a["]), &[]).is_err());
-}
+use super::super::{StoreError, Tree, Units};
+use super::{Fixture, PACKAGES, files_below};
 
 #[test]
 fn a_unit_is_brought_out_whole_and_read_only() {
@@ -130,11 +32,10 @@ fn a_unit_is_brought_out_whole_and_read_only() {
 fn what_is_there_is_not_written_again() {
     let fixture = Fixture::new(PACKAGES);
     let location = fixture.tree().materialize(&fixture.bundle, "data").unwrap().to_owned();
-    // A mark that a second writing would remove.
-    let mark = location.join("data/mark");
-    fs::write(&mark, b"").unwrap();
+    let number = || fs::metadata(location.join("data")).unwrap().ino();
+    let before = number();
     assert_eq!(fixture.tree().materialize(&fixture.bundle, "data").unwrap(), location);
-    assert!(mark.exists());
+    assert_eq!(number(), before);
 }
 
 #[test]
@@ -163,7 +64,10 @@ fn many_writers_at_once_agree() {
     });
     assert!(locations.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(files_below(&locations[0].join("data")).len(), 3);
-    assert_eq!(fs::read_dir(&locations[0]).unwrap().count(), 1, "staging directories are left");
+    let left = fs::read_dir(locations[0].parent().unwrap()).unwrap();
+    let left =
+        left.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with('.'));
+    assert_eq!(left.count(), 0, "staging directories are left");
 }
 
 #[test]
@@ -171,7 +75,7 @@ fn a_killed_writer_leaves_nothing_that_is_taken_for_a_unit() {
     let fixture = Fixture::new(PACKAGES);
     let location = fixture.tree().materialize(&fixture.bundle, "space/inner").unwrap().to_owned();
     // What a process leaves that is killed in the middle of writing `data`.
-    let staging = location.join(".staging-killed/unit");
+    let staging = location.parent().unwrap().join(".staging-killed/unit");
     fs::create_dir_all(&staging).unwrap();
     fs::write(staging.join("__init__.py"), b"x =").unwrap();
     fixture.tree().materialize(&fixture.bundle, "data").unwrap();
@@ -221,7 +125,7 @@ fn overlapping_entries_are_refused() {
     let fixture = Fixture::of_bytes(&data);
     let error = fixture.tree().materialize(&fixture.bundle, "data").unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
-    assert!(files_below(&fixture.root()).is_empty());
+    assert!(files_below(&fixture.packages()).is_empty());
 }
 
 #[test]
@@ -233,7 +137,7 @@ fn damaged_data_is_not_brought_out() {
     let fixture = Fixture::of_bytes(&data);
     let error = fixture.tree().materialize(&fixture.bundle, "data").unwrap_err();
     assert!(matches!(error, StoreError::Read { .. }), "{error}");
-    assert!(files_below(&fixture.root()).is_empty());
+    assert!(files_below(&fixture.packages()).is_empty());
 }
 
 #[test]
@@ -244,4 +148,100 @@ fn a_directory_that_is_no_package_is_never_taken_for_complete() {
     let unit = tree.units().holding_file(&fixture.bundle, "space/near.abi3.so");
     let location = tree.materialize(&fixture.bundle, unit).unwrap();
     assert!(location.join("space/near.abi3.so").is_file());
+}
+
+#[test]
+fn directories_of_a_unit_are_read_only_too() {
+    let fixture = Fixture::new(PACKAGES);
+    let location = fixture.tree().materialize(&fixture.bundle, "data").unwrap().to_owned();
+    for directory in ["data", "data/deep", "data/deep/er"] {
+        let mode = fs::metadata(location.join(directory)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o555, "{directory}");
+    }
+    // What further units go into stays open.
+    fixture.tree().materialize(&fixture.bundle, "space/inner").unwrap();
+    let location =
+        fixture.tree().materialize(&fixture.bundle, "space/near.abi3.so").unwrap().to_owned();
+    assert!(location.join("space/near.abi3.so").is_file());
+}
+
+#[test]
+fn bundles_share_what_they_have_in_common() {
+    let first =
+        Fixture::new(&[("data/__init__.py", b""), ("data/a.txt", b"same"), ("data/b.txt", b"old")]);
+    let second =
+        Fixture::new(&[("data/__init__.py", b""), ("data/a.txt", b"same"), ("data/b.txt", b"new")]);
+    let locations: Vec<PathBuf> = [&first, &second]
+        .map(|fixture| {
+            let tree = Tree::in_roots(Units::default(), vec![first.root()]);
+            tree.materialize(&fixture.bundle, "data").unwrap().to_owned()
+        })
+        .into();
+    assert_ne!(locations[0], locations[1], "one changed file makes another tree");
+    let file = |at: usize, name: &str| fs::metadata(locations[at].join("data").join(name)).unwrap();
+    assert_eq!(file(0, "a.txt").ino(), file(1, "a.txt").ino());
+    assert_eq!(file(0, "a.txt").nlink(), 3, "two trees and the content itself");
+    assert_ne!(file(0, "b.txt").ino(), file(1, "b.txt").ino());
+    assert_eq!(fs::read(locations[1].join("data/b.txt")).unwrap(), b"new");
+    // Empty files are not shared: file systems limit how often one can be linked.
+    assert_eq!(file(0, "__init__.py").nlink(), 1);
+}
+
+#[test]
+fn a_damaged_content_is_not_shared_further() {
+    let first = Fixture::new(&[("data/__init__.py", b""), ("data/a.txt", b"same")]);
+    let second = Fixture::new(&[("data/__init__.py", b""), ("data/a.txt", b"same"), ("x.py", b"")]);
+    let place = |fixture: &Fixture| {
+        let tree = Tree::in_roots(Units::default(), vec![first.root()]);
+        tree.materialize(&fixture.bundle, "data").unwrap().join("data/a.txt")
+    };
+    let damaged = place(&first);
+    fs::set_permissions(&damaged, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&damaged, b"SAME").unwrap();
+    assert_eq!(fs::read(place(&second)).unwrap(), b"same");
+}
+
+#[test]
+fn the_next_root_is_taken_when_one_fails_in_the_middle() {
+    let fixture = Fixture::new(PACKAGES);
+    let first = fixture.directory.path().join("first");
+    let roots = vec![first.clone(), fixture.root()];
+    let tree = Tree::in_roots(Units::default(), roots);
+    tree.materialize(&fixture.bundle, "space/inner").unwrap();
+    // No room for the package, though the tree is there: a file is in its place's parent's place.
+    let packages = fs::read_dir(first.join("trees-v2")).unwrap().next().unwrap().unwrap().path();
+    fs::write(packages.join("site-packages/other"), b"").unwrap();
+    let fixture_with_other = &fixture.bundle;
+    let location = tree.materialize(fixture_with_other, "other/data").unwrap();
+    assert!(location.starts_with(fixture.root()), "{}", location.display());
+}
+
+#[test]
+fn a_tree_that_is_being_removed_is_made_again() {
+    let fixture = Fixture::new(PACKAGES);
+    let location = fixture.tree().materialize(&fixture.bundle, "data").unwrap().to_owned();
+    let directory = location.parent().unwrap();
+    let lock = fs::File::open(directory.join("in-use")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            fixture.tree().materialize(&fixture.bundle, "data").unwrap().join("data/__init__.py")
+        });
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        fs::remove_dir_all(directory).unwrap();
+        drop(lock);
+        assert!(starting.join().unwrap().is_file());
+    });
+}
+
+#[test]
+fn a_tree_in_use_says_so() {
+    let fixture = Fixture::new(PACKAGES);
+    let tree = fixture.tree();
+    let location = tree.materialize(&fixture.bundle, "data").unwrap();
+    let lock = fs::File::open(location.parent().unwrap().join("in-use")).unwrap();
+    let lock_it = || rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+    assert!(lock_it().is_err());
+    drop(tree);
+    lock_it().unwrap();
 }

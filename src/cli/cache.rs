@@ -1,0 +1,239 @@
+//! `mmport cache`: what mmport keeps on disk, and getting rid of it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::bundle::Bundle;
+use crate::embed::{cached_environments, identity};
+use crate::native::{
+    BundleState, CachedTree, Tree, Units, Usage, cached_trees, directories_in, is_mapped,
+    is_own_directory, mapped_files, remove_directory, remove_tree, store_roots, sweep,
+};
+
+use super::failure::FAILED;
+use super::inspect::{bytes, print, to_json};
+use super::{Failure, with};
+
+/// Arguments of `mmport cache`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CacheArguments {
+    /// What to do.
+    #[arg(value_enum, default_value_t = Action::Show)]
+    action: Action,
+
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Action {
+    /// Count what is there.
+    Show,
+    /// Remove what belongs to bundles that are gone or replaced, and what killed programs left.
+    Prune,
+    /// Remove everything that no running program uses.
+    Clear,
+    /// Compare real files with the bundles they came from, and replace what is damaged.
+    Verify,
+}
+
+/// What is kept below one root.
+#[derive(Debug, Serialize)]
+struct CachedRoot {
+    root: PathBuf,
+    trees: Vec<CachedTree>,
+    environments: Vec<CachedItem>,
+    bundles: Vec<CachedItem>,
+    /// Everything together, each content counted once.
+    total: Usage,
+}
+
+/// An environment, or a bundle of `run --with`.
+#[derive(Debug, Serialize)]
+struct CachedItem {
+    path: PathBuf,
+    bundle: Option<PathBuf>,
+    in_use: bool,
+    usage: Usage,
+}
+
+/// What was done.
+#[derive(Debug, Default, Serialize)]
+struct Outcome {
+    removed: Usage,
+    kept_in_use: Vec<PathBuf>,
+    files_looked_at: usize,
+    replaced: Vec<PathBuf>,
+}
+
+/// Shows or cleans the cache.
+pub(super) fn cache(arguments: &CacheArguments) -> Result<(), Failure> {
+    let roots: Vec<CachedRoot> = look();
+    if arguments.action == Action::Show {
+        return print(if arguments.json { to_json(&roots)? } else { describe(&roots) });
+    }
+    let mut outcome = Outcome::default();
+    for root in &roots {
+        match arguments.action {
+            Action::Show => {}
+            Action::Prune | Action::Clear => remove(root, arguments.action, &mut outcome)?,
+            Action::Verify => verify(root, &mut outcome)?,
+        }
+    }
+    print(if arguments.json { to_json(&outcome)? } else { tell(arguments.action, &outcome) })
+}
+
+fn look() -> Vec<CachedRoot> {
+    let mapped = mapped_files();
+    let mut roots = store_roots();
+    let mut known = BTreeSet::new();
+    roots.retain(|root| is_own_directory(root) && known.insert(root.clone()));
+    roots.into_iter().map(|root| look_below(root, &mapped)).collect()
+}
+
+fn look_below(root: PathBuf, mapped: &BTreeSet<PathBuf>) -> CachedRoot {
+    let mut seen = BTreeSet::new();
+    let trees = cached_trees(&root, mapped, &mut seen);
+    let mut item = |path: PathBuf, bundle: Option<PathBuf>| CachedItem {
+        in_use: bundle.as_deref().is_some_and(|bundle| is_mapped(bundle, mapped)),
+        usage: Usage::below(&path, &mut seen),
+        bundle,
+        path,
+    };
+    let environments = cached_environments(&root)
+        .into_iter()
+        .map(|(prefix, bundle)| item(prefix, bundle))
+        .collect();
+    let bundles = directories_in(&root.join(with::LAYOUT))
+        .map(|directory| {
+            let bundle = first_file(&directory);
+            item(directory, bundle)
+        })
+        .collect();
+    let total = Usage::below(&root, &mut BTreeSet::new());
+    CachedRoot { root, trees, environments, bundles, total }
+}
+
+fn first_file(directory: &Path) -> Option<PathBuf> {
+    let mut entries = std::fs::read_dir(directory).ok()?.filter_map(Result::ok);
+    entries.find(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|e| e.path())
+}
+
+fn remove(root: &CachedRoot, action: Action, outcome: &mut Outcome) -> Result<(), Failure> {
+    let everything = action == Action::Clear;
+    for tree in &root.trees {
+        if everything || tree.state != BundleState::Present {
+            let removed = !tree.in_use && remove_tree(&tree.path).map_err(failed(&tree.path))?;
+            outcome.note(removed, &tree.path);
+        }
+    }
+    for environment in &root.environments {
+        if everything || !environment.bundle.as_deref().is_some_and(Path::is_file) {
+            outcome.remove(environment)?;
+        }
+    }
+    for bundle in root.bundles.iter().filter(|_| everything) {
+        outcome.remove(bundle)?;
+    }
+    sweep(&root.root).map_err(failed(&root.root))?;
+    // Counted by what is left: contents go only with the last tree that has them.
+    let left = Usage::below(&root.root, &mut BTreeSet::new());
+    outcome.removed.files += root.total.files.saturating_sub(left.files);
+    outcome.removed.bytes += root.total.bytes.saturating_sub(left.bytes);
+    Ok(())
+}
+
+impl Outcome {
+    fn remove(&mut self, item: &CachedItem) -> Result<(), Failure> {
+        if !item.in_use {
+            remove_directory(&item.path).map_err(failed(&item.path))?;
+        }
+        self.note(!item.in_use, &item.path);
+        Ok(())
+    }
+
+    fn note(&mut self, removed: bool, path: &Path) {
+        if !removed {
+            self.kept_in_use.push(path.to_owned());
+        }
+    }
+}
+
+fn verify(root: &CachedRoot, outcome: &mut Outcome) -> Result<(), Failure> {
+    for tree in root.trees.iter().filter(|tree| tree.state == BundleState::Present) {
+        let Some(path) = &tree.bundle else { continue };
+        let bundle = Bundle::open(path, identity::suffixes(0))?;
+        let files = Tree::in_roots(Units::default(), vec![root.root.clone()]);
+        let (looked_at, replaced) = files.verify(&bundle)?;
+        outcome.files_looked_at += looked_at;
+        outcome.replaced.extend(replaced);
+    }
+    Ok(())
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> Failure + use<'_> {
+    move |error| Failure {
+        status: FAILED,
+        message: format!("failed to remove `{}`: {error}", path.display()),
+        next_step: Some("remove it by hand; nothing but speed is lost".into()),
+    }
+}
+
+/// The cache as text.
+fn describe(roots: &[CachedRoot]) -> String {
+    let mut text = String::new();
+    if roots.is_empty() {
+        return "nothing is cached\n".into();
+    }
+    for root in roots {
+        let _ = writeln!(text, "{}: {}", root.root.display(), used(root.total));
+        let _ = writeln!(text, "\nreal files of bundles ({}):", root.trees.len());
+        for tree in &root.trees {
+            let bundle = tree.bundle.as_deref().map_or("?".into(), Path::to_string_lossy);
+            let state = match (tree.in_use, tree.state) {
+                (true, _) => "; in use",
+                (_, BundleState::Present) => "",
+                (_, BundleState::Replaced) => "; the bundle was replaced",
+                (_, BundleState::Gone) => "; the bundle is gone",
+            };
+            let _ = writeln!(text, "  {bundle}: {}{state}", used(tree.usage));
+        }
+        for (title, items) in
+            [("environments", &root.environments), ("bundles of `run --with`", &root.bundles)]
+        {
+            let mut usage = Usage::default();
+            items.iter().for_each(|item| usage += item.usage);
+            let _ = writeln!(text, "\n{title} ({}): {}", items.len(), used(usage));
+        }
+        text.push('\n');
+    }
+    text.pop();
+    text
+}
+
+fn used(usage: Usage) -> String {
+    format!("{} files, {}", usage.files, bytes(usage.bytes))
+}
+
+/// What was done, as text.
+fn tell(action: Action, outcome: &Outcome) -> String {
+    let mut text = match action {
+        Action::Verify => {
+            let count = outcome.replaced.len();
+            format!("verified {} files; {count} replaced\n", outcome.files_looked_at)
+        }
+        _ => format!("removed {}\n", used(outcome.removed)),
+    };
+    for path in &outcome.replaced {
+        let _ = writeln!(text, "  replaced {}", path.display());
+    }
+    for path in &outcome.kept_in_use {
+        let _ = writeln!(text, "  in use: {}", path.display());
+    }
+    text
+}
