@@ -4,11 +4,13 @@
 //! `runpy`, whose frames would stand in every traceback. `SystemExit` ends the process through
 //! CPython's own code; other exceptions are shown by `sys.excepthook`.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::exceptions::{
-    PyAttributeError, PyImportError, PyKeyboardInterrupt, PyModuleNotFoundError, PyTypeError,
+    PyAttributeError, PyImportError, PyKeyboardInterrupt, PyModuleNotFoundError, PyOSError,
+    PyTypeError,
 };
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -51,7 +53,23 @@ pub fn run_main_module(
             found,
         });
     }
-    Ok(end_with(py, error))
+    let reason = missing_file(py, &error, mounted);
+    let ending = end_with(py, error);
+    if let Some(reason) = reason {
+        // Nobody reads a standard error that cannot be written.
+        let _ = writeln!(std::io::stderr().lock(), "mmport: {reason}");
+    }
+    Ok(ending)
+}
+
+/// Why a file that the program could not open is not there: its package could not be brought out.
+fn missing_file(py: Python<'_>, error: &PyErr, mounted: &MountedBundle) -> Option<String> {
+    if !error.is_instance_of::<PyOSError>(py) {
+        return None;
+    }
+    let path: PathBuf = error.value(py).getattr("filename").ok()?.extract().ok()?;
+    let reason = mounted.reason_for_absence(path.to_str()?)?;
+    Some(format!("failed to {reason}\n  next: {}", reason.next_step()))
 }
 
 fn execute(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {

@@ -26,9 +26,9 @@ const LEFT_BEHIND: Duration = Duration::from_secs(3600);
 /// Files and the room that they take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// How many files.
+    /// How many files, hard links to the same one counted once.
     pub files: u64,
-    /// Their size in bytes, each content counted once.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
@@ -39,11 +39,9 @@ impl Usage {
         let mut usage = Self::default();
         for entry in walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok) {
             let Ok(metadata) = entry.metadata() else { continue };
-            if metadata.is_file() {
+            if metadata.is_file() && seen.insert((metadata.dev(), metadata.ino())) {
                 usage.files += 1;
-                if seen.insert((metadata.dev(), metadata.ino())) {
-                    usage.bytes += metadata.len();
-                }
+                usage.bytes += metadata.len();
             }
         }
         usage

@@ -5,14 +5,13 @@
 //! the bundle that it needs: the loader finds those by the names that they give themselves
 //! (`DT_SONAME`). What is open stays open until the process ends, as with CPython.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_int;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -32,10 +31,10 @@ pub struct MemoryLibraries {
     opened: Mutex<HashMap<String, PathBuf>>,
 }
 
-/// How many libraries this process has opened from memory. The loader takes a library that it knows
-/// by the same path for the same library, so a path must not come again, of whatever bundle, when
-/// the number of a descriptor does.
-static OPENED: AtomicUsize = AtomicUsize::new(0);
+/// How often each number of a descriptor has been part of a path, in the whole process. The loader
+/// takes a library that it knows by the same path for the same library, so a path must not come
+/// again when the number does: slashes tell them apart.
+static NUMBERS: Mutex<BTreeMap<RawFd, usize>> = Mutex::new(BTreeMap::new());
 
 /// Opens the library `entry`, whose file is at `path` if it has one, with `flags` for `dlopen`.
 /// Returns the path under which CPython can open it: `path`, or one in memory.
@@ -53,13 +52,7 @@ pub fn open_library(
     if let Some(path) = path {
         match load(path, flags) {
             Ok(()) => return Ok(path.to_owned()),
-            Err(_) if !allows_execution(path) => {
-                tracing::info!(
-                    target: "mmport::store",
-                    path = %path.display(),
-                    "opened from memory: nothing can be loaded from its directory"
-                );
-            }
+            Err(_) if !allows_execution(path) => {}
             Err(words) => return Err(explain(bundle, &name, words)),
         }
     }
@@ -94,23 +87,28 @@ impl MemoryLibraries {
             source,
         };
         let descriptor = copy_to_memory(name, &data).map_err(memory)?;
-        // Slashes tell paths apart that lead to the same number.
-        let slashes = "/".repeat(OPENED.fetch_add(1, Ordering::Relaxed) + 1);
-        let path = PathBuf::from(format!("/proc/self/fd{slashes}{}", descriptor.as_raw_fd()));
+        let path = path_of_descriptor(descriptor.as_raw_fd());
         load(&path, flags).map_err(|words| explain(bundle, name, words))?;
         tracing::info!(
             target: "mmport::store",
             library = name,
             bundle = %bundle.path().display(),
-            path = %path.display(),
             bytes = data.len(),
-            "opened from memory"
+            "opened from memory: no file of it can be loaded"
         );
         if let Ok(mut opened) = self.opened.lock() {
             opened.insert(name.to_owned(), path.clone());
         }
         Ok(path)
     }
+}
+
+/// A path to a descriptor that no library has been opened by.
+fn path_of_descriptor(descriptor: RawFd) -> PathBuf {
+    let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let uses = numbers.entry(descriptor).or_default();
+    *uses += 1;
+    PathBuf::from(format!("/proc/self/fd{}{descriptor}", "/".repeat(*uses)))
 }
 
 /// Opens a library for the rest of the process; an error is the loader's words.

@@ -27,8 +27,9 @@ pub struct Tree {
     units: Units,
     places: Vec<Place>,
     key: OnceLock<String>,
-    /// Units that are there, by the index of their place; `None` for those that no place takes.
-    present: DashMap<Box<str>, Option<usize>>,
+    /// Units that have been asked for: the index of the place that they are in, or what was tried
+    /// where no place takes them.
+    asked_for: DashMap<Box<str>, Result<usize, String>>,
     /// Units whose needed libraries have been looked at.
     checked: DashMap<Box<str>, ()>,
 }
@@ -55,7 +56,7 @@ impl Tree {
             units,
             places: roots.into_iter().map(place).collect(),
             key: OnceLock::new(),
-            present: DashMap::new(),
+            asked_for: DashMap::new(),
             checked: DashMap::new(),
         }
     }
@@ -147,26 +148,21 @@ impl Tree {
     }
 
     fn directory_with(&self, bundle: &Bundle, unit: &str) -> Result<&TreeDirectory, StoreError> {
-        let known = self.present.get(unit).map(|known| *known);
-        let no_root = |tried: &[String]| StoreError::NoRoot {
-            bundle: bundle.path().to_owned(),
-            unit: unit.to_owned(),
-            tried: if tried.is_empty() { "none is known".into() } else { tried.join("; ") },
-        };
+        let known = self.asked_for.get(unit).map(|known| known.clone());
         match known {
-            Some(Some(index)) => {
+            Some(Ok(index)) => {
                 if let Some(directory) = self.places[index].directory.get() {
                     return Ok(directory);
                 }
             }
-            Some(None) => return Err(no_root(&["tried before".into()])),
+            Some(Err(tried)) => return Err(no_root(bundle, unit, tried)),
             None => {}
         }
         for (index, place) in self.places.iter().enumerate() {
             if let Some(directory) = self.existing(bundle, place)
                 && directory.has(unit)
             {
-                self.present.insert(unit.into(), Some(index));
+                self.asked_for.insert(unit.into(), Ok(index));
                 return Ok(directory);
             }
         }
@@ -193,8 +189,20 @@ impl Tree {
                 outcome => return outcome,
             }
         }
-        self.present.insert(unit.into(), None);
-        Err(no_root(&tried))
+        let tried = if tried.is_empty() { "none is known".into() } else { tried.join("; ") };
+        let error = no_root(bundle, unit, tried.clone());
+        // Told once: every further package of the unit comes to the same.
+        tracing::warn!(target: "mmport::store", %error, "stays in the bundle");
+        self.asked_for.insert(unit.into(), Err(tried));
+        Err(error)
+    }
+
+    /// Why the file `name` of the bundle is in no directory, if its unit has been asked for and no
+    /// place took it.
+    pub fn reason_for_absence(&self, bundle: &Bundle, name: &str) -> Option<StoreError> {
+        let unit = self.units.holding_file(bundle, name);
+        let tried = self.asked_for.get(unit)?.clone().err()?;
+        Some(no_root(bundle, unit, tried))
     }
 
     /// The tree's directory at a place, if it is there.
@@ -256,7 +264,7 @@ impl Tree {
             visiting.push(unit.to_owned());
             self.write(bundle, index, directory, unit, visiting)?;
         }
-        self.present.insert(unit.into(), Some(index));
+        self.asked_for.insert(unit.into(), Ok(index));
         Ok(())
     }
 
@@ -317,6 +325,10 @@ impl Tree {
             Err(source) => Err(write_error(&destination, source)),
         }
     }
+}
+
+fn no_root(bundle: &Bundle, unit: &str, tried: String) -> StoreError {
+    StoreError::NoRoot { bundle: bundle.path().to_owned(), unit: unit.to_owned(), tried }
 }
 
 /// The name of a bundle's tree.

@@ -40,7 +40,7 @@ pub(super) fn create_extension<'py>(
     }
     // CPython opens what the spec's origin names; the program goes on to see the true one.
     let arguments = PyDict::new(py);
-    arguments.set_item(intern!(py, "origin"), &opened)?;
+    arguments.set_item(intern!(py, "origin"), opened.as_os_str())?;
     let loader = spec.getattr(intern!(py, "loader"))?;
     let stand_in = importlib.module_spec.bind(py).call((name, loader), Some(&arguments))?;
     let locations = intern!(py, "submodule_search_locations");

@@ -133,7 +133,7 @@ impl MountedBundle {
     /// [`StoreError`] when it cannot be read from the bundle.
     pub fn location(&self, directory: &str) -> Result<String, StoreError> {
         let materialized = match self.tree.units().of_directory(&self.bundle, directory) {
-            Some(unit) => self.unless_nowhere(self.tree.materialize(&self.bundle, unit))?,
+            Some(unit) => Self::unless_nowhere(self.tree.materialize(&self.bundle, unit))?,
             None => None,
         };
         let base = materialized.map_or_else(|| (&*self.archive).into(), Path::to_string_lossy);
@@ -155,7 +155,7 @@ impl MountedBundle {
     /// # Errors
     /// [`StoreError`] when it cannot be read from the bundle.
     pub fn library_file(&self, entry: &Entry) -> Result<Option<PathBuf>, StoreError> {
-        self.unless_nowhere(self.tree.library(&self.bundle, entry))
+        Self::unless_nowhere(self.tree.library(&self.bundle, entry))
     }
 
     /// Opens the extension module `entry`, whose file is at `path` if it has one. Returns the path
@@ -172,15 +172,19 @@ impl MountedBundle {
         open_library(&self.bundle, &self.memory, entry, path, flags)
     }
 
+    /// Why there is no file at `path`, a path through this bundle, though its package should be
+    /// materialized: no directory takes it.
+    #[must_use]
+    pub fn reason_for_absence(&self, path: &str) -> Option<StoreError> {
+        let place = self.place(path).filter(|place| !place.is_empty())?;
+        self.tree.reason_for_absence(&self.bundle, place)
+    }
+
     /// A package that no directory takes is no error yet: it may do without files.
-    fn unless_nowhere<T>(&self, outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    fn unless_nowhere<T>(outcome: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match outcome {
-            Ok(value) => Ok(Some(value)),
-            Err(error @ StoreError::NoRoot { .. }) => {
-                tracing::warn!(target: "mmport::store", %error, "stays in the bundle");
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            Err(StoreError::NoRoot { .. }) => Ok(None),
+            outcome => outcome.map(Some),
         }
     }
 }
