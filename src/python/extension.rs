@@ -32,9 +32,11 @@ pub(super) fn create_extension<'py>(
         origin.strip_prefix(mounted.archive()).is_some_and(|rest| rest.starts_with('/'));
     let file = (!is_in_bundle).then(|| Path::new(&origin));
     // The interpreter's lock is kept, as CPython keeps it: initializers of libraries may use Python.
+    // The last part of the name, as `Python/dynload_shlib.c` has it.
+    let short_name = name.rsplit_once('.').map_or(name, |(_, tail)| tail);
     let opened = mounted
         .open_library(&entry, file, flags)
-        .map_err(|error| failed_opening(py, &error, name, &origin))?;
+        .map_err(|error| failed_opening(py, &error, short_name, &origin))?;
     if file == Some(&*opened) {
         return importlib.create_dynamic(spec);
     }
