@@ -6,6 +6,7 @@
 
 mod collect;
 mod compile;
+mod data;
 mod distribution;
 mod entry_point;
 mod error;

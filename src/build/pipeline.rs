@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::collect::{Collection, Kind};
 use super::compile::{Compiled, Compiler, Source};
+use super::data::data_directories;
 use super::distribution::distributions;
 use super::error::BuildError;
 use crate::native::MaterializeRules;
@@ -88,6 +89,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         entry,
         materialize: request.materialize.clone(),
         no_materialize: request.no_materialize.clone(),
+        data: data_directories(&tree, &records),
     };
     let mut writer =
         BundleWriter::begin(output.path(), output.file()?, request.shebang.as_deref())?;

@@ -5,6 +5,8 @@
 //! lie in the bundle are named by their entry. Bytecode gets a row without hash and size, as
 //! installers write them.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -23,6 +25,8 @@ pub(super) struct Record {
     pub name: String,
     /// The distribution's entries in the bundle, sorted, with hash and size where they have one.
     rows: Vec<(String, Option<(String, u64)>)>,
+    /// Directories at the root whose files have rows that lead out of the directory of packages.
+    pub outside: BTreeSet<String>,
 }
 
 impl Record {
@@ -46,10 +50,12 @@ impl Record {
         let text = match tree.get(name) {
             Some(item) => item.content.read()?,
             None => {
-                return Ok(Self { name: name.to_owned(), rows: Vec::new() });
+                let (rows, outside) = (Vec::new(), BTreeSet::new());
+                return Ok(Self { name: name.to_owned(), rows, outside });
             }
         };
         let directory = name.split_once('/').map_or("", |(directory, _)| directory);
+        let mut outside = BTreeSet::new();
         let mut entries: Vec<String> = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -57,7 +63,16 @@ impl Record {
             .into_records()
             // A row that cannot be read is a row that cannot be true.
             .filter_map(Result::ok)
-            .filter_map(|row| row.get(0).and_then(|path| entry_of(tree, path)))
+            .filter_map(|row| {
+                let path = row.get(0)?;
+                let entry = entry_of(tree, path)?;
+                if path.starts_with("../")
+                    && let Some((directory, _)) = entry.split_once('/')
+                {
+                    outside.insert(directory.to_owned());
+                }
+                Some(entry)
+            })
             .collect();
         // What installers add to the metadata without a row, and what the row of was lost.
         let prefix = format!("{directory}/");
@@ -78,7 +93,12 @@ impl Record {
                 Ok((entry, evidence))
             })
             .collect::<Result<_, BuildError>>()?;
-        Ok(Self { name: name.to_owned(), rows })
+        Ok(Self { name: name.to_owned(), rows, outside })
+    }
+
+    /// The distribution's entries in the bundle.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|(entry, _)| entry.as_str())
     }
 
     /// The record's text, with a row for the bytecode of every source that `has_bytecode` names.

@@ -31,6 +31,9 @@ pub struct BuildInformation {
     /// Globs of packages that are never materialized.
     #[serde(default)]
     pub no_materialize: Vec<String>,
+    /// Directories at the root that belong below `sys.prefix`, such as `share`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<String>,
 }
 
 /// A Python as far as a bundle depends on it.

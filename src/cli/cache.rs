@@ -168,7 +168,8 @@ fn verify(root: &CachedRoot, outcome: &mut Outcome) -> Result<(), Failure> {
     for tree in root.trees.iter().filter(|tree| tree.state == BundleState::Present) {
         let Some(path) = &tree.bundle else { continue };
         let bundle = Bundle::open(path, identity::suffixes(0))?;
-        let files = Tree::in_roots(Units::default(), vec![root.root.clone()]);
+        let units = Units::of_bundle(bundle.information()?.as_ref(), path)?;
+        let files = Tree::in_roots(units, vec![root.root.clone()]);
         let (looked_at, replaced) = files.verify(&bundle)?;
         outcome.files_looked_at += looked_at;
         outcome.replaced.extend(replaced);

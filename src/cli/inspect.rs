@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::bundle::{BuildInformation, Bundle, Contents};
 use crate::embed::identity;
-use crate::native::{MaterializeRules, MaterializedUnit, Units};
+use crate::native::{MaterializedUnit, Units};
 
 use super::Failure;
 use super::failure::FAILED;
@@ -74,17 +74,14 @@ pub(super) fn print(text: String) -> Result<(), Failure> {
 fn look(arguments: &InspectArguments) -> Result<Inspection, Failure> {
     let bundle = Bundle::open(&arguments.bundle, identity::suffixes(0))?;
     let built_for = bundle.information()?;
-    let rules = match &built_for {
-        Some(information) => MaterializeRules::from_information(information, bundle.path())?,
-        None => MaterializeRules::default(),
-    };
+    let units = Units::of_bundle(built_for.as_ref(), bundle.path())?;
     Ok(Inspection {
         bundle: bundle.path().to_owned(),
         bytes: bundle.bytes().len(),
         entries: bundle.entry_count(),
         fits_this_python: built_for.as_ref().and_then(identity::misfit).is_none(),
         contents: bundle.contents()?,
-        materialized: Units::new(rules).materialized(&bundle)?,
+        materialized: units.materialized(&bundle)?,
         verified_entries: if arguments.verify { Some(bundle.verify()?) } else { None },
         built_for,
     })

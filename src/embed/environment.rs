@@ -59,6 +59,22 @@ impl BundleEnvironment {
         })
     }
 
+    /// Links the directories of the data scheme, by name and place, into the environment, as a
+    /// virtual environment has them (`sys.prefix/share`).
+    pub(super) fn link_data(&self, directories: &[(&str, PathBuf)]) {
+        for (name, place) in directories {
+            let link = self.prefix.join(name);
+            if fs::read_link(&link).is_ok_and(|target| target == *place) {
+                continue;
+            }
+            if let Err(error) = replace_link(place, &link) {
+                tracing::warn!(
+                    target: "mmport::environment", %error, link = %link.display(), "not linked"
+                );
+            }
+        }
+    }
+
     fn find_or_make(bundle: &Path) -> io::Result<Self> {
         let mmport = std::env::current_exe()?;
         let prefix = place_of_environment(&mmport, bundle)?;
@@ -131,6 +147,18 @@ pub(super) fn make_environment(
         }
         Ok(()) => Ok(()),
     }
+}
+
+/// Makes `link` lead to `target`, complete at every moment. What is no link is left alone.
+fn replace_link(target: &Path, link: &Path) -> io::Result<()> {
+    if link.symlink_metadata().is_ok_and(|metadata| !metadata.is_symlink()) {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    let parent = link.parent().unwrap_or(link);
+    let staging = tempfile::Builder::new().prefix(".staging-").tempdir_in(parent)?;
+    let staged = staging.path().join("link");
+    std::os::unix::fs::symlink(target, &staged)?;
+    fs::rename(&staged, link)
 }
 
 /// If mmport was started as the `python` of a bundle's environment: that bundle, and the path that

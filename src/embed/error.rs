@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::bundle::{BundleEntryPoint, BundleError};
+use crate::native::StoreError;
 use crate::python::MountError;
 
 use super::identity::{FULL_VERSION, Misfit, STDLIB};
@@ -36,6 +37,10 @@ pub enum LaunchError {
         /// What is wrong with it.
         found: String,
     },
+
+    /// What the bundle has for `sys.prefix` cannot be brought out.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 
     /// An argument or path holds a NUL byte.
     #[error("start python: expected an argument without NUL bytes, found `{}`", argument.escape_debug())]
@@ -75,7 +80,7 @@ impl LaunchError {
     pub fn next_step(&self) -> Option<String> {
         Some(match self {
             Self::Mount(MountError::Bundle(error)) => return error.next_step(),
-            Self::Mount(MountError::Store(error)) => error.next_step(),
+            Self::Mount(MountError::Store(error)) | Self::Store(error) => error.next_step(),
             Self::Mount(MountError::Path(_)) => "move the bundle to a path in UTF-8".into(),
             Self::Misfit { bundle, .. } => format!(
                 "rebuild `{}` with `mmport build --python` naming this Python, or run it with an \

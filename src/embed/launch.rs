@@ -141,6 +141,9 @@ fn start_with(
         // Only now known, and rare: index the bytecode of that level instead.
         level => MountedBundle::adopt(Bundle::open(bundle.path(), identity::suffixes(level))?)?,
     };
+    if environment.is_made() {
+        environment.link_data(&mounted.data_directories()?);
+    }
     let imports_site = config.imports_site();
     config.start()?;
     Ok((mounted, imports_site))

@@ -1,7 +1,8 @@
 //! Units: what is materialized together.
 //!
 //! A unit is the topmost regular package on the path of an entry (namespace packages are descended
-//! through), or a single file or plain directory where no package is above it. A package is
+//! through), a directory of the data scheme (`share`), or a single file where none of these is above
+//! it. A package is
 //! materialized when anything below it is not `.py`, `.pyc`, `.pyi` or `py.typed`; globs from the
 //! build may add and spare packages. There is no list of package names.
 
@@ -50,14 +51,7 @@ impl MaterializeRules {
         Ok(Self { always: parse(always)?, never: parse(never)? })
     }
 
-    /// The rules noted when the bundle at `path` was built.
-    ///
-    /// # Errors
-    /// [`StoreError::Glob`] when one is no glob.
-    pub fn from_information(
-        information: &BuildInformation,
-        path: &Path,
-    ) -> Result<Self, StoreError> {
+    fn from_information(information: &BuildInformation, path: &Path) -> Result<Self, StoreError> {
         Self::new(&information.materialize, &information.no_materialize)
             .map_err(|source| StoreError::Glob { bundle: path.to_owned(), source })
     }
@@ -75,13 +69,42 @@ impl MaterializeRules {
 #[derive(Debug, Default)]
 pub struct Units {
     rules: MaterializeRules,
+    data: Vec<String>,
 }
 
 impl Units {
     /// Units under these rules.
     #[must_use]
     pub fn new(rules: MaterializeRules) -> Self {
-        Self { rules }
+        Self { rules, data: Vec::new() }
+    }
+
+    /// The units of the bundle at `path`, as noted when it was built.
+    ///
+    /// # Errors
+    /// [`StoreError::Glob`] when a rule is no glob.
+    pub fn of_bundle(
+        information: Option<&BuildInformation>,
+        path: &Path,
+    ) -> Result<Self, StoreError> {
+        let Some(information) = information else { return Ok(Self::default()) };
+        // Only names: what leads elsewhere would bring out more than it says.
+        let is_name = |name: &&String| !name.is_empty() && !name.contains('/');
+        Ok(Self {
+            rules: MaterializeRules::from_information(information, path)?,
+            data: information.data.iter().filter(is_name).cloned().collect(),
+        })
+    }
+
+    /// Directories at the root that belong below `sys.prefix`.
+    pub fn data(&self) -> impl Iterator<Item = Unit<'_>> {
+        self.data.iter().map(String::as_str)
+    }
+
+    /// The directory of the data scheme that `name` is or lies in.
+    fn data_of<'name>(&self, name: &'name str) -> Option<Unit<'name>> {
+        let first = name.split('/').next()?;
+        self.data.iter().any(|data| data == first).then_some(first)
     }
 
     /// The unit that the directory `directory` (no slash at its end) belongs to, when that has to
@@ -92,6 +115,9 @@ impl Units {
         bundle: &Bundle,
         directory: &'name str,
     ) -> Option<Unit<'name>> {
+        if let Some(unit) = self.data_of(directory) {
+            return Some(unit);
+        }
         let unit = topmost_package(bundle, directory)?;
         self.is_materialized(bundle, unit).then_some(unit)
     }
@@ -110,10 +136,8 @@ impl Units {
     /// else the file alone. A directory that is no package is never a unit: packages below it are.
     #[must_use]
     pub fn holding_file<'name>(&self, bundle: &Bundle, name: &'name str) -> Unit<'name> {
-        match name.rsplit_once('/') {
-            Some((directory, _)) => topmost_package(bundle, directory).unwrap_or(name),
-            None => name,
-        }
+        let Some((directory, _)) = name.rsplit_once('/') else { return name };
+        self.data_of(name).or_else(|| topmost_package(bundle, directory)).unwrap_or(name)
     }
 }
 

@@ -15,9 +15,7 @@ use std::sync::{Arc, LazyLock};
 use dashmap::DashMap;
 
 use crate::bundle::{BuildInformation, Bundle, BundleError, Entry, Suffixes};
-use crate::native::{
-    LibraryError, MaterializeRules, MemoryLibraries, StoreError, Tree, Units, open_library,
-};
+use crate::native::{LibraryError, MemoryLibraries, StoreError, Tree, Units, open_library};
 
 /// All mounted bundles, by absolute path.
 static MOUNTED: LazyLock<DashMap<Box<str>, Arc<MountedBundle>>> = LazyLock::new(DashMap::new);
@@ -70,11 +68,7 @@ impl MountedBundle {
         let archive: Box<str> =
             absolute.to_str().ok_or_else(|| MountError::Path(path.to_owned()))?.into();
         let information = bundle.information()?;
-        let rules = match &information {
-            Some(information) => MaterializeRules::from_information(information, &absolute)?,
-            None => MaterializeRules::default(),
-        };
-        let tree = Tree::new(Units::new(rules));
+        let tree = Tree::new(Units::of_bundle(information.as_ref(), &absolute)?);
         let mounted = Arc::new(Self {
             bundle,
             archive: archive.clone(),
@@ -147,6 +141,21 @@ impl MountedBundle {
             return None;
         }
         self.tree.prepare(&self.bundle)?.to_str()
+    }
+
+    /// The directories of the data scheme, brought out, by their names: what a virtual environment
+    /// has below its `sys.prefix`. One that no directory takes is left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when one cannot be read from the bundle.
+    pub fn data_directories(&self) -> Result<Vec<(&str, PathBuf)>, StoreError> {
+        let mut found = Vec::new();
+        for name in self.tree.units().data().filter(|name| self.bundle.is_directory(name)) {
+            if let Some(base) = Self::unless_nowhere(self.tree.materialize(&self.bundle, name))? {
+                found.push((name, base.join(name)));
+            }
+        }
+        Ok(found)
     }
 
     /// The real file of the library `entry`, brought out first together with what belongs to it;
