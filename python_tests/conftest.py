@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import shlex
@@ -13,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cases import Comparison
 from support import INSTALLATION, Outcome, Runner, Word, clean_environment, run_program, write_files
 
 PROJECT = Path(__file__).resolve().parent.parent
 VERSION = "{}.{}".format(*sys.version_info)
 PLACE = PROJECT / "target" / "tests" / VERSION
+
+# A file system's limit is 255 bytes.
+LONGEST_NAME = 120
 
 Build = Callable[..., Path]
 VenvOf = Callable[[Sequence[str]], "VirtualEnvironment"]
@@ -119,6 +124,13 @@ class VirtualEnvironment:
         return self.place / "lock.txt"
 
 
+def _name_of(requirements: Sequence[str]) -> str:
+    name = "+".join(requirements).replace("/", "_") or "empty"
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{len(requirements)}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
 def _make_venv(place: Path, requirements: Sequence[str], base_python: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     subprocess.run([base_python, "-m", "venv", "--without-pip", place], check=True)
@@ -140,8 +152,7 @@ def venv_of(base_python: Path) -> VenvOf:
     """
 
     def venv_of(requirements: Sequence[str]) -> VirtualEnvironment:
-        name = "+".join(requirements).replace("/", "_") or "empty"
-        place = PLACE / "venvs" / name
+        place = PLACE / "venvs" / _name_of(requirements)
         if not (place / "complete").is_file():
             _make_venv(place, requirements, base_python)
         return VirtualEnvironment(place, tuple(requirements))
@@ -153,6 +164,12 @@ def venv_of(base_python: Path) -> VenvOf:
 def plain_python(venv_of: VenvOf) -> Path:
     """Return the Python of a virtual environment without distributions."""
     return venv_of(()).python
+
+
+@pytest.fixture
+def comparison(mmport: Path, root: Path, build: Build, venv_of: VenvOf, run: Runner) -> Comparison:
+    """Return a function that does a case both ways."""
+    return Comparison(mmport, root, build, venv_of, run)
 
 
 @dataclass(frozen=True)

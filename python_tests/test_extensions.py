@@ -305,6 +305,39 @@ PROGRAMS: dict[str, Mapping[str, File]] = {
         "package.libs/libpasses.so": passes,
         "package.libs/libanswer.so": ANSWER,
     },
+    "a library whose version has letters": {
+        "__main__.py": "import package.ext\nprint(package.ext.ask())\n",
+        "package/__init__.py": "",
+        "package/ext{}": extension(
+            "ext",
+            "-Wl,-rpath,$ORIGIN/../package.libs",
+            source=ASKS_ANOTHER,
+            libraries=(
+                lettered := library(
+                    "libssl-81259c47.so.1.1.1k",
+                    PASSES_ON,
+                    "-Wl,-rpath,$ORIGIN",
+                    libraries=(ANSWER,),
+                ),
+            ),
+        ),
+        "package.libs/libssl-81259c47.so.1.1.1k": lettered,
+        "package.libs/libanswer.so": ANSWER,
+    },
+    "a library found by the path of what needs it": {
+        "__main__.py": "import package.ext\nprint(package.ext.ask())\n",
+        "package/__init__.py": "",
+        # Only the older tag, DT_RPATH, holds for the libraries of libraries too.
+        "package/ext{}": extension(
+            "ext",
+            "-Wl,-rpath,$ORIGIN/../package.libs",
+            "-Wl,--disable-new-dtags",
+            source=ASKS_ANOTHER,
+            libraries=(without_path := library("libpasses.so", PASSES_ON, libraries=(ANSWER,)),),
+        ),
+        "package.libs/libpasses.so": without_path,
+        "package.libs/libanswer.so": ANSWER,
+    },
     "a library in another distribution's package": {
         "__main__.py": "import first.ext, second.ext\nprint(first.ext.ask(), second.ext.ask())\n",
         "first/__init__.py": "",
