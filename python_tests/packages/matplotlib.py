@@ -4,8 +4,9 @@ import extensions
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import numpy as np
+matplotlib.rcParams["svg.hashsalt"] = "fixed"
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
 
 figure, axes = plt.subplots(2, 2, figsize=(4, 3))
 x = np.linspace(0, 6, 50)

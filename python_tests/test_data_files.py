@@ -1,0 +1,85 @@
+"""Packages that open their data by path: from a bundle as from their virtual environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cases import Case, Command, Comparison, each
+
+PACKAGES = Path(__file__).parent / "packages"
+
+# One virtual environment and one bundle stand for all of the cases.
+REQUIREMENTS = (
+    "Django==5.2.7",
+    "Sphinx==8.1.3",
+    "babel==2.18.0",
+    "botocore==1.44.5",
+    "certifi==2026.10.18",
+    "furo==2025.12.19",
+    "jsonschema==4.26.0",
+    "pycountry==26.2.16",
+    "pymorphy3==2.0.6",
+    "pytz==2026.6",
+    "setuptools==80.10.2",
+    "tldextract==5.4.0",
+)
+
+SITE = {
+    "site/conf.py": "project = 'Thing'\nhtml_theme = 'furo'\nlanguage = 'fr'\n"
+    "html_last_updated_fmt = None\n",
+    "site/index.rst": "Thing\n=====\n\n.. toctree::\n\n   more\n\n.. warning:: Warned.\n",
+    "site/more.rst": "More\n====\n\n.. math:: a^2\n\n.. code-block:: python\n\n   x = 1\n",
+}
+
+
+def script(name: str, shows: str, **further: tuple[str, ...]) -> Case:
+    """Return the case of the script of that name, which shows that text."""
+    return Case(
+        name=name,
+        requirements=REQUIREMENTS,
+        files={"script.py": (PACKAGES / f"{name}.py").read_text()},
+        commands=(Command(("script.py",), shows=shows),),
+        quick=True,
+        **further,
+    )
+
+
+CASES = [
+    script("babel", shows="日本標準時"),
+    script(
+        "botocore",
+        shows="https://s3.amazonaws.com/b/",
+        changing=(r"(Date|Expires)=\w+", r"Signature=[\w%]+", r"AKIDEXAMPLE%2F\d+"),
+    ),
+    script("certifi", shows="loaded"),
+    script("django", shows="This password is too common."),
+    script("docutils", shows="©"),
+    script("jsonschema", shows="'x' is a required property"),
+    script("pycountry", shows="Deutschland"),
+    script("pymorphy3", shows="кошка"),
+    script("pytz", shows="2024-07-01 00:00:00-04:00"),
+    script("tldextract", shows="co.uk", names_only=("cache/*",)),
+    script("ways_to_read", shows="file is not a database"),
+    Case(
+        name="sphinx-furo",
+        requirements=REQUIREMENTS,
+        files=SITE,
+        commands=(
+            Command(
+                ("-m", "sphinx", "-b", "html", "site", "html"), shows="The HTML pages are in html."
+            ),
+            Command(("-m", "sphinx", "-b", "latex", "site", "latex"), shows="build succeeded"),
+            Command(("-m", "sphinx", "-b", "gettext", "site", "text"), shows="build succeeded"),
+        ),
+        creates=("html/_static/styles/furo.css", "latex/thing.tex", "text/index.pot"),
+        names_only=("*.doctrees/*", "*/.buildinfo", "*.pickle", "*.pot"),
+        changing=(r"loading translations \[fr\]... .*", r"\\date\{.*\}"),
+        quick=True,
+    ),
+]
+
+
+@each(CASES)
+def test_files_by_path(case: Case, comparison: Comparison) -> None:
+    """Same output and files, wherever a package looks for its data."""
+    comparison(case)
