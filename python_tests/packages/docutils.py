@@ -1,3 +1,6 @@
+import io
+import zipfile
+
 from docutils import core
 
 TEXT = """
@@ -17,7 +20,10 @@ Title
 settings = {"report_level": 5, "datestamp": None, "generator": None, "_disable_config": True}
 for writer in "html5", "latex", "odt", "manpage", "s5", "xml":
     text = core.publish_string(TEXT, writer_name=writer, settings_overrides=settings)
-    print(writer, len(text) if writer == "odt" else text.decode())
+    if writer == "odt":
+        print(zipfile.ZipFile(io.BytesIO(text)).namelist())
+    else:
+        print(writer, text.decode())
 print(
     core.publish_string(
         "Titel\n=====\n.. warnung:: x",

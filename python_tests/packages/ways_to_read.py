@@ -12,18 +12,13 @@ import pkgutil
 import sqlite3
 import subprocess
 import sys
-import warnings
 import zipfile
 
-import babel
 import certifi
 import docutils
 import jinja2
 import sphinx
 import tldextract
-
-warnings.simplefilter("ignore")
-import pkg_resources  # noqa: E402
 
 here = os.path.dirname(docutils.__file__)
 print(
@@ -62,17 +57,6 @@ print(
 )
 print(importlib.resources.files("sphinx").joinpath("themes/basic/theme.toml").read_text()[:20])
 print(len(pkgutil.get_data("tldextract", ".tld_set_snapshot")) > 1000, tldextract.__name__)
-print(pkg_resources.resource_filename("babel", "global.dat"))
-print(
-    pkg_resources.resource_exists("babel", "no_such"),
-    pkg_resources.resource_isdir("babel", "locale-data"),
-)
-print(sorted(pkg_resources.resource_listdir("babel", "locale-data"))[:3])
-print(len(pkg_resources.resource_string("babel", "locale-data/de.dat")) > 1000, babel.__file__)
-print(
-    pkg_resources.get_distribution("sphinx").version,
-    sorted(e.name for e in pkg_resources.iter_entry_points("sphinx.html_themes")),
-)
 environment = jinja2.Environment(loader=jinja2.PackageLoader("sphinx", "templates/quickstart"))
 print(sorted(environment.list_templates()), environment.get_template("Makefile.new.jinja").filename)
 environment = jinja2.Environment(
