@@ -305,7 +305,7 @@ PROGRAMS: dict[str, Mapping[str, File]] = {
         "package.libs/libpasses.so": passes,
         "package.libs/libanswer.so": ANSWER,
     },
-    "a library whose version has letters": {
+    "libraries whose versions have letters": {
         "__main__.py": "import package.ext\nprint(package.ext.ask())\n",
         "package/__init__.py": "",
         "package/ext{}": extension(
@@ -317,12 +317,28 @@ PROGRAMS: dict[str, Mapping[str, File]] = {
                     "libssl-81259c47.so.1.1.1k",
                     PASSES_ON,
                     "-Wl,-rpath,$ORIGIN",
-                    libraries=(ANSWER,),
+                    libraries=(further := library("libcrypto-5409cd36.so.1.1.1k", ANSWERS),),
                 ),
             ),
         ),
         "package.libs/libssl-81259c47.so.1.1.1k": lettered,
-        "package.libs/libanswer.so": ANSWER,
+        "package.libs/libcrypto-5409cd36.so.1.1.1k": further,
+    },
+    "libraries whose versions have letters, needed by one whose has none": {
+        "__main__.py": "import package.ext\nprint(package.ext.ask())\n",
+        "package/__init__.py": "",
+        "package/ext{}": extension(
+            "ext",
+            "-Wl,-rpath,$ORIGIN/../package.libs",
+            source=ASKS_ANOTHER,
+            libraries=(
+                without := library(
+                    "libpasses.so", PASSES_ON, "-Wl,-rpath,$ORIGIN", libraries=(further,)
+                ),
+            ),
+        ),
+        "package.libs/libpasses.so": without,
+        "package.libs/libcrypto-5409cd36.so.1.1.1k": further,
     },
     "a library found by the path of what needs it": {
         "__main__.py": "import package.ext\nprint(package.ext.ask())\n",
