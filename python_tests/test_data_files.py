@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from cases import Case, Command, Comparison, each
+from conftest import Application
 
 PACKAGES = Path(__file__).parent / "packages"
 
@@ -85,3 +87,29 @@ CASES = [
 def test_files_by_path(case: Case, comparison: Comparison) -> None:
     """Same output and files, wherever a package looks for its data."""
     comparison(case)
+
+
+def test_files_below_the_prefix(application: Callable[..., Application], tmp_path: Path) -> None:
+    """What a wheel installs into `share` is below `sys.prefix`, also when a bundle has changed."""
+    main = """\
+import os, sys, thing
+folder = os.path.join(sys.prefix, "share", "thing")
+for name in sorted(os.listdir(folder)):
+    print(name, open(os.path.join(folder, name)).read())
+"""
+    for content in "old", "new":
+        files = {
+            "__main__.py": main,
+            "thing.py": "",
+            "share/thing/data.txt": content,
+            "share/thing/tool.py": "1",
+            "thing-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: thing\nVersion: 1\n",
+            "thing-1.dist-info/RECORD": "thing.py,,\n../../share/thing/data.txt,,\n"
+            "../../share/thing/tool.py,,\n",
+        }
+        app = application(files)
+        bundle = tmp_path / "app.pyz"
+        bundle.write_bytes(app.bundle.read_bytes())
+        for _ in range(2):
+            outcome = app.run(app.mmport, "run", bundle).succeeded()
+            assert outcome.stdout == f"data.txt {content}\ntool.py 1\n"

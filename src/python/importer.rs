@@ -20,6 +20,7 @@ use super::errors::{ImportFailure, failed_import, full_message, import_error};
 use super::extension::create_extension;
 use super::importlib::Importlib;
 use super::mount::MountedBundle;
+use super::pkg_resources::{PKG_RESOURCES, register_loader};
 use super::resources::resource_reader;
 
 /// Finds and loads the modules in one directory of a bundle.
@@ -391,7 +392,11 @@ impl BundleImporter {
         match self.code(py, name)? {
             (Some(code), _) => {
                 let namespace = module.getattr(intern!(py, "__dict__"))?;
-                importlib.exec(py, &code, namespace.cast::<PyDict>()?)
+                importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
+                if name == PKG_RESOURCES {
+                    register_loader(module);
+                }
+                Ok(())
             }
             (None, _) => importlib.exec_dynamic(module),
         }

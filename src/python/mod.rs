@@ -24,6 +24,7 @@ mod importlib;
 mod metadata;
 mod mount;
 mod path_hook;
+mod pkg_resources;
 mod resources;
 mod tracebacks;
 mod traversable;
