@@ -93,8 +93,8 @@ pub fn is_python_file(base: &str) -> bool {
     base.ends_with(b".py") || base.ends_with(b".pyc") || is_typing(base)
 }
 
-/// Whether a file name is that of a shared library or extension module: `x.so`, `libx.so.1.2`, and
-/// the spellings of other platforms.
+/// Whether a file name is that of a shared library or extension module: `x.so`, `libx.so.1.2`,
+/// `libx.so.1.1k`, and the spellings of other platforms.
 #[must_use]
 pub fn is_shared_library(base: &[u8]) -> bool {
     if [&b".so"[..], b".pyd", b".dylib"]
@@ -105,9 +105,10 @@ pub fn is_shared_library(base: &[u8]) -> bool {
     }
     let Some(at) = base.windows(4).position(|window| window == b".so.") else { return false };
     at > 0
-        && base[at + 4..]
-            .split(|byte| *byte == b'.')
-            .all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
+        && base[at + 4..].split(|byte| *byte == b'.').all(|part| {
+            part.first().is_some_and(u8::is_ascii_digit)
+                && part.iter().all(u8::is_ascii_alphanumeric)
+        })
 }
 
 #[cfg(test)]
@@ -160,7 +161,9 @@ mod tests {
             ("libz.so.1.2.11", true),
             ("a.so.txt", false),
             ("a.so.", false),
-            ("a.so.1a", false),
+            ("libssl-81259c47.so.1.1.1k", true),
+            ("a.so.a1", false),
+            ("a.so.1-2", false),
             ("a.sock", false),
             (".so", false),
             ("so", false),
