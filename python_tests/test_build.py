@@ -8,6 +8,7 @@ import csv
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import signal
 import stat
@@ -88,7 +89,9 @@ def any_bundle(request: pytest.FixtureRequest, source: Path, build: Build, venv_
     """Return a bundle of a folder, and one of distributions from the index."""
     if request.param == "source":
         return build("--source", source, "-e", "app:main")
-    return build("-r", venv_of(("black==25.9.0",)).lock, "--script", "black", name="black")
+    # `zipfile` reads no zstd before Python 3.14.
+    options = ["--script", "black", "--libraries", "deflated"]
+    return build("-r", venv_of(("black==25.9.0",)).lock, *options, name="black")
 
 
 def test_zip_is_sound(any_bundle: Path, run: Runner) -> None:
@@ -352,3 +355,74 @@ def test_bytecode_is_for_the_python_that_is_named(
         command = [mmport, "build", "-q", "--source", source, "-e", "app:main"]
         run(*command, "--python", python, "-o", "app.pyz", PATH=path).succeeded()
         assert run(mmport, "run", "app.pyz") == Outcome(0, "built 1\n", "")
+
+
+ZSTD = 93
+"""The method's number in a zip, which `zipfile` names only from Python 3.14 on."""
+
+METHODS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED, "zstd": ZSTD}
+
+
+def compressions(bundle: Path) -> dict[str, int]:
+    """Return the compression methods of all entries."""
+    with zipfile.ZipFile(bundle) as archive:
+        return {info.filename: info.compress_type for info in archive.infolist()}
+
+
+@pytest.fixture
+def native_source(run: Runner) -> Path:
+    """Return a folder with data and a library, both of which compress, and one that does not."""
+    files = {"module.py": "", "data.bin": bytes(9000), "library.so": bytes(9000)}
+    return write_files(run.cwd / "native", {**files, "noise.so": os.urandom(900)})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_libraries_are_kept_as_asked_for(
+    method: str, native_source: Path, build: Build, run: Runner, mmport: Path
+) -> None:
+    """`--libraries` is for libraries only, is noted and shown, and gives the same bytes again."""
+    options = ["--source", native_source, "--libraries", method]
+    bundle = build(*options)
+    assert build(*options, name="again.pyz").read_bytes() == bundle.read_bytes()
+    found = compressions(bundle)
+    assert found["library.so"] == METHODS[method]
+    assert found["noise.so"] == zipfile.ZIP_STORED
+    assert found["data.bin"] == zipfile.ZIP_DEFLATED
+    shown = json.loads(run(mmport, "inspect", "--verify", "--json", bundle).succeeded().stdout)
+    assert shown["built_for"]["libraries"] == method
+    assert shown["verified_entries"] == len(found)
+    sizes = shown["library_sizes"]
+    assert sizes[method]["bytes"] >= 9000
+    assert sum(each["entries"] for each in sizes.values()) == 2
+    assert sum(each["compressed"] for each in sizes.values()) < 20_000
+    assert f"libraries: {method}" in run(mmport, "inspect", bundle).succeeded().stdout
+
+
+def test_libraries_unless_asked_for(native_source: Path, build: Build) -> None:
+    """Without `--libraries` it is as with `auto`."""
+    bundle = build("--source", native_source)
+    automatic = build("--source", native_source, "--libraries", "auto")
+    assert automatic.read_bytes() == bundle.read_bytes()
+    assert compressions(bundle)["library.so"] == ZSTD
+
+
+def test_no_libraries(source: Path, build: Build, run: Runner, mmport: Path) -> None:
+    """A bundle without libraries says nothing of how it keeps them."""
+    bundle = build("--source", source, "--libraries", "zstd")
+    assert build("--source", source, name="other.pyz").read_bytes() == bundle.read_bytes()
+    shown = json.loads(run(mmport, "inspect", "--json", bundle).succeeded().stdout)
+    assert shown["built_for"]["libraries"] is None
+    assert shown["library_sizes"] == {}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_libraries_run(
+    method: str, venv_of: VenvOf, build: Build, run: Runner, mmport: Path
+) -> None:
+    """Extension modules are brought out and loaded, however they are kept."""
+    venv = venv_of(("numpy==2.2.6",))
+    bundle = build("--venv", venv.place, "--libraries", method)
+    assert METHODS[method] in compressions(bundle).values()
+    code = "import numpy; print(numpy.linalg.det(numpy.eye(3) * 2).round())"
+    assert run(mmport, "run", bundle, "-c", code) == Outcome(0, "8.0\n", "")
+    assert run(mmport, "inspect", "--verify", bundle).status == 0

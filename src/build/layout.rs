@@ -6,6 +6,7 @@
 
 use super::names;
 use super::tree::Tree;
+use crate::bundle::Compression;
 
 /// The bundle's main module.
 pub(super) const MAIN_SOURCE: &str = "__main__.py";
@@ -36,10 +37,14 @@ impl Section {
         }
     }
 
-    /// Whether its entries are deflated where that makes them smaller. Metadata is read by
+    /// How its entries are kept where that makes them smaller. Metadata is read by
     /// `importlib.metadata` while programs start, and is small.
-    pub(super) fn is_deflated(self) -> bool {
-        self != Self::Metadata
+    pub(super) fn compression(self, libraries: Compression) -> Compression {
+        match self {
+            Self::Sources | Self::Data => Compression::Deflated,
+            Self::Metadata => Compression::Stored,
+            Self::Native => libraries,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::files::FileCarrier;
-use crate::bundle::{BuildInformation, Distribution};
+use crate::bundle::{BuildInformation, Distribution, Sizes};
 
 /// A finished bundle.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct BuildReport {
     pub distributions: Vec<Distribution>,
     /// The packages that hold files besides Python's and so are materialized.
     pub carriers: Vec<FileCarrier>,
+    /// The extension modules and shared libraries, and what they take in the bundle.
+    pub libraries: Sizes,
     /// What was left out or may surprise, as sentences.
     pub warnings: Vec<String>,
     /// What was written about the bundle into itself.

@@ -6,6 +6,7 @@ use super::entry_point::RequestedEntryPoint;
 use super::error::BuildError;
 use super::install::Installer;
 use super::interruption::Interruption;
+use crate::bundle::Compression;
 
 /// The `#!` line, without `#!`, of a bundle for which no other was asked.
 pub const DEFAULT_SHEBANG: &str = "/usr/bin/env -S mmport run";
@@ -37,6 +38,8 @@ pub struct BuildRequest {
     pub materialize: Vec<String>,
     /// Packages not to be materialized although they hold other files.
     pub no_materialize: Vec<String>,
+    /// How extension modules and shared libraries are kept; `None` chooses.
+    pub libraries: Option<Compression>,
     /// The installer; `None` takes `uv` where it is on `PATH`, else the interpreter's `pip`.
     pub installer: Option<Installer>,
     /// What may stop the build.
@@ -60,6 +63,7 @@ impl BuildRequest {
             shebang: Some(DEFAULT_SHEBANG.to_owned()),
             materialize: Vec::new(),
             no_materialize: Vec::new(),
+            libraries: None,
             installer: None,
             interruption: Interruption::default(),
         }

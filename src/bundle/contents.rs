@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    Bundle, BundleError, Distribution, ScriptEntryPoint, is_metadata_directory, is_shared_library,
+    Bundle, BundleError, Distribution, Entry, ScriptEntryPoint, is_metadata_directory,
+    is_shared_library,
 };
 
 /// Magic numbers of released CPythons, from `Lib/importlib/_bootstrap_external.py`.
@@ -30,6 +31,14 @@ pub struct Sizes {
     pub compressed: u64,
 }
 
+impl Sizes {
+    fn add(&mut self, entry: &Entry<'_>) {
+        self.entries += 1;
+        self.bytes += entry.size();
+        self.compressed += entry.compressed_size();
+    }
+}
+
 /// What is in a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Contents {
@@ -45,6 +54,8 @@ pub struct Contents {
     pub libraries: Vec<String>,
     /// Sizes by kind: `source`, `bytecode`, `library`, `metadata`, `data`.
     pub sizes: BTreeMap<&'static str, Sizes>,
+    /// Sizes of the libraries by how they lie in the file: `stored`, `deflated`, `zstd`.
+    pub library_sizes: BTreeMap<String, Sizes>,
 }
 
 impl Bundle {
@@ -60,6 +71,7 @@ impl Bundle {
             bytecode: BTreeMap::new(),
             libraries: Vec::new(),
             sizes: BTreeMap::new(),
+            library_sizes: BTreeMap::new(),
         };
         let mut scripts = BTreeSet::new();
         for entry in self.entries_below("")?.iter().filter(|entry| !entry.is_directory()) {
@@ -81,10 +93,14 @@ impl Bundle {
             } else {
                 "data"
             };
-            let sizes = contents.sizes.entry(kind).or_default();
-            sizes.entries += 1;
-            sizes.bytes += entry.size();
-            sizes.compressed += entry.compressed_size();
+            contents.sizes.entry(kind).or_default().add(entry);
+            if kind == "library" {
+                let compression = match entry.compression() {
+                    Some(compression) => compression.to_string(),
+                    None => "unknown".to_owned(),
+                };
+                contents.library_sizes.entry(compression).or_default().add(entry);
+            }
             match (is_metadata && !directory.contains('/'), base) {
                 (true, "METADATA" | "PKG-INFO") => {
                     contents.distributions.push(Distribution::parse(directory, &entry.read()?));

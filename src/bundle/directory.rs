@@ -44,7 +44,7 @@ pub struct Header<'map> {
     pub is_utf8: bool,
     /// Whether the data is encrypted, which no importer serves.
     pub is_encrypted: bool,
-    /// Compression method: 0 is stored, 8 deflated.
+    /// Compression method: 0 is stored, 8 deflated, 93 zstd.
     pub method: u16,
     /// Modification time and date in MS-DOS form: `(time, date)`.
     pub modified: (u16, u16),

@@ -1,20 +1,15 @@
 //! One entry of a bundle and its bytes.
 //!
-//! Stored data is borrowed from the map; deflated data is inflated once, into a buffer of the size
-//! that the central directory states. A stated size that deflate cannot reach (more than 1032 to
-//! 1) is refused before anything is allocated, so that a small bundle cannot ask for much memory.
+//! Stored data is borrowed from the map; compressed data is decompressed, at every read.
 
 use std::borrow::Cow;
 
+use super::compression::{Compression, Mismatch, decompress_zstd, inflate};
 use super::directory::{Header, printable};
 use super::{Bundle, BundleError};
 
 const LOCAL_SIGNATURE: &[u8] = b"PK\x03\x04";
 const LOCAL_SIZE: u64 = 30;
-const STORED: u16 = 0;
-const DEFLATED: u16 = 8;
-/// The most that one byte of deflate can stand for.
-const DEFLATE_LIMIT: u64 = 1032;
 
 /// An entry of a bundle.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +56,13 @@ impl<'bundle> Entry<'bundle> {
     /// Whether the data lies in the file as it is.
     #[must_use]
     pub fn is_stored(&self) -> bool {
-        self.header.method == STORED
+        self.compression() == Some(Compression::Stored)
+    }
+
+    /// How the data lies in the file; `None` where it cannot be read here.
+    #[must_use]
+    pub fn compression(&self) -> Option<Compression> {
+        Compression::of_method(self.header.method)
     }
 
     /// Whether the entry stands for a directory.
@@ -94,7 +95,7 @@ impl<'bundle> Entry<'bundle> {
     /// The data. CRC-32 is checked.
     ///
     /// # Errors
-    /// [`BundleError::Entry`] when the data cannot be reached, inflated or does not match its size
+    /// [`BundleError::Entry`] when the data cannot be reached, decompressed or does not match its size
     /// or checksum.
     pub fn read(&self) -> Result<Cow<'bundle, [u8]>, BundleError> {
         let data = self.read_unverified()?;
@@ -119,18 +120,25 @@ impl<'bundle> Entry<'bundle> {
             return Err(self.error("data", "no encryption".into(), "encrypted data".into()));
         }
         let (_, stored) = self.stored_bytes()?;
-        match self.header.method {
-            STORED if self.header.size == self.header.compressed_size => Ok(Cow::Borrowed(stored)),
-            STORED => Err(self.error(
+        let size = self.header.size;
+        let mismatch = |found: Mismatch| self.error(found.what, found.expected, found.found);
+        match self.compression() {
+            Some(Compression::Stored) if size == self.header.compressed_size => {
+                Ok(Cow::Borrowed(stored))
+            }
+            Some(Compression::Stored) => Err(self.error(
                 "size of stored data",
                 format!("{} bytes, as in the file", self.header.compressed_size),
-                format!("{} bytes", self.header.size),
+                format!("{size} bytes"),
             )),
-            DEFLATED => self.inflate(stored).map(Cow::Owned),
-            other => Err(self.error(
+            Some(Compression::Deflated) => inflate(stored, size).map(Cow::Owned).map_err(mismatch),
+            Some(Compression::Zstd) => {
+                decompress_zstd(stored, size).map(Cow::Owned).map_err(mismatch)
+            }
+            None => Err(self.error(
                 "compression method",
-                "0 (stored) or 8 (deflated)".into(),
-                format!("{other}"),
+                "0 (stored), 8 (deflated) or 93 (zstd)".into(),
+                self.header.method.to_string(),
             )),
         }
     }
@@ -162,37 +170,6 @@ impl<'bundle> Entry<'bundle> {
         let end = data.checked_add(self.header.compressed_size);
         let bytes = slice(map, data, end).ok_or_else(|| outside("data", end))?;
         Ok((data, bytes))
-    }
-
-    fn inflate(&self, stored: &[u8]) -> Result<Vec<u8>, BundleError> {
-        let limit = (stored.len() as u64).saturating_mul(DEFLATE_LIMIT);
-        if self.header.size > limit {
-            return Err(self.error(
-                "size of deflated data",
-                format!("at most {limit} bytes from {} in the file", stored.len()),
-                format!("{} bytes", self.header.size),
-            ));
-        }
-        // At most 1032 times what is mapped, so it fits a usize.
-        let size = self.header.size as usize;
-        let mut data = vec![0; size];
-        let mut inflater = flate2::Decompress::new(false);
-        let status =
-            inflater.decompress(stored, &mut data, flate2::FlushDecompress::Finish).map_err(
-                |error| self.error("deflated data", "a deflate stream".into(), error.to_string()),
-            )?;
-        if status != flate2::Status::StreamEnd || inflater.total_out() != self.header.size {
-            return Err(self.error(
-                "deflated data",
-                format!("a stream of {size} bytes"),
-                match status {
-                    flate2::Status::StreamEnd => format!("{} bytes", inflater.total_out()),
-                    _ if inflater.total_in() == stored.len() as u64 => "a stream cut off".into(),
-                    _ => "a longer stream".into(),
-                },
-            ));
-        }
-        Ok(data)
     }
 
     fn error(&self, what: &'static str, expected: String, found: String) -> BundleError {

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Compression;
+
 /// Name of the entry.
 pub const INFORMATION_ENTRY: &str = "mmport.json";
 
@@ -34,6 +36,10 @@ pub struct BuildInformation {
     /// Directories at the root that belong below `sys.prefix`, such as `share`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<String>,
+    /// How extension modules and shared libraries were to be kept, where there are any: as they
+    /// are, unless this makes them smaller.
+    #[serde(default)]
+    pub libraries: Option<Compression>,
 }
 
 /// A Python as far as a bundle depends on it.
@@ -120,5 +126,27 @@ impl std::fmt::Display for BundleEntryPoint {
             Self::Module { name } => write!(formatter, "-m {name}"),
             Self::Main => formatter.write_str("__main__.py"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the first version wrote, with what is put in for `more`.
+    fn parse(more: &str) -> BuildInformation {
+        let text = format!(
+            r#"{{"format": 1, "mmport": "0.1.0", "python": {{"implementation": "cpython",
+            "version": "3.11", "cache_tag": "cpython-311", "soabi": "cpython-311-x86_64-linux-gnu",
+            "platform": "linux-x86_64", "native": true}}{more}}}"#
+        );
+        BuildInformation::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn how_libraries_are_kept_may_be_said() {
+        assert_eq!(parse("").libraries, None);
+        assert_eq!(parse(r#", "libraries": null"#).libraries, None);
+        assert_eq!(parse(r#", "libraries": "zstd""#).libraries, Some(Compression::Zstd));
     }
 }

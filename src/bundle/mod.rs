@@ -7,6 +7,7 @@
 //! name is checked before it is used, because a bundle may be hostile.
 
 mod codepage;
+mod compression;
 mod contents;
 mod directory;
 mod entry;
@@ -23,6 +24,7 @@ mod suffixes;
 #[cfg(test)]
 mod tests;
 
+pub use compression::Compression;
 pub use contents::{Contents, Sizes};
 pub use entry::Entry;
 pub use error::BundleError;

@@ -12,6 +12,10 @@ use super::{Bundle, BundleError, Child, Found, FoundKind, Suffixes};
 /// Entries of a bundle in the making.
 type Files<'files> = &'files [(&'files str, &'files [u8])];
 
+/// How data may lie in a bundle.
+const METHODS: [CompressionMethod; 3] =
+    [CompressionMethod::Stored, CompressionMethod::Deflated, CompressionMethod::Zstd];
+
 fn suffixes() -> Suffixes {
     Suffixes::new([".cpython-311-x86_64-linux-gnu.so", ".abi3.so", ".so"], "cpython-311", 0)
 }
@@ -158,7 +162,7 @@ fn every_entry_reads_as_the_zip_crate_reads_it() {
         ("pkg/large.bin", &large),
         ("p\u{e9}/\u{4f60}.py", b"pass"),
     ];
-    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+    for method in METHODS {
         for prefix in [&b""[..], b"#!/usr/bin/env python\n"] {
             let data = zip_bytes(files, method, prefix);
             let disk = OnDisk::new(&data);
@@ -300,18 +304,35 @@ fn what_is_no_bundle_is_named() {
 }
 
 #[test]
-fn a_size_that_deflate_cannot_reach_is_refused_before_memory_is_asked_for() {
-    let mut data = zip_bytes(&[("a", &[0; 5000])], CompressionMethod::Deflated, b"");
-    let header = data.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
-    data[header + 24..header + 28].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
-    let disk = OnDisk::new(&data);
-    let error = disk.open().unwrap().read("a").unwrap_err().to_string();
-    assert!(error.contains("size of deflated data"), "{error}");
+fn a_size_that_cannot_be_reached_is_refused_before_memory_is_asked_for() {
+    for (method, what) in [
+        (CompressionMethod::Deflated, "size of deflated data"),
+        (CompressionMethod::Zstd, "size of zstd data"),
+    ] {
+        let mut data = zip_bytes(&[("a", &[0; 5000])], method, b"");
+        let header = data.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        data[header + 24..header + 28].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
+        let disk = OnDisk::new(&data);
+        let error = disk.open().unwrap().read("a").unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_checksum_is_noticed() {
+    for method in METHODS {
+        let mut data = zip_bytes(&[("a", &[0; 5000])], method, b"");
+        let header = data.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        data[header + 16] ^= 1;
+        let disk = OnDisk::new(&data);
+        let error = disk.open().unwrap().read("a").unwrap_err().to_string();
+        assert!(error.contains("crc-32 of the data"), "{error}");
+    }
 }
 
 #[test]
 fn damaged_data_is_noticed() {
-    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+    for method in METHODS {
         let content: Vec<u8> = (0..2000_u32).map(|n| (n * n / 7) as u8).collect();
         let sound = zip_bytes(&[("a", &content)], method, b"");
         let disk = OnDisk::new(&sound);
@@ -370,7 +391,7 @@ fn damaged_bundles_never_panic() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bundle.zip");
     let mut outcomes: BTreeMap<bool, usize> = BTreeMap::new();
-    for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+    for method in METHODS {
         let sound = zip_bytes(files, method, b"");
         for seed in 1..=1500 {
             let mut random = Random(seed);

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Failure;
 use crate::build::{
     BuildError, BuildReport, BuildRequest, DEFAULT_SHEBANG, FileCarrier, Installer, Interruption,
     Progress, RequestedEntryPoint, build as build_bundle,
 };
-use crate::bundle::BundleEntryPoint;
+use crate::bundle::{BundleEntryPoint, Compression};
 
 /// Rejected sources and warnings that a summary names before it only counts.
 const NAMED: usize = 5;
@@ -78,9 +78,39 @@ pub struct BuildArguments {
     #[arg(long, value_name = "GLOB")]
     no_materialize: Vec<String>,
 
+    /// How extension modules and shared libraries are kept in the bundle
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t)]
+    libraries: Libraries,
+
     /// Print errors only
     #[arg(short = 'q', long)]
     quiet: bool,
+}
+
+/// Ways to keep libraries.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Libraries {
+    /// What is best by measurement: zstd
+    #[default]
+    Auto,
+    /// As they are: the largest bundle, the fastest first start
+    Stored,
+    /// As other files are: any tool extracts them
+    Deflated,
+    /// The smallest bundle
+    Zstd,
+}
+
+impl Libraries {
+    /// What was asked for, if anything was.
+    fn compression(self) -> Option<Compression> {
+        match self {
+            Self::Auto => None,
+            Self::Stored => Some(Compression::Stored),
+            Self::Deflated => Some(Compression::Deflated),
+            Self::Zstd => Some(Compression::Zstd),
+        }
+    }
 }
 
 /// Runs `mmport build`. `default_python` is built for when no `--python` is given.
@@ -118,6 +148,7 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
         shebang: (!arguments.no_shebang).then_some(arguments.shebang),
         materialize: arguments.materialize,
         no_materialize: arguments.no_materialize,
+        libraries: arguments.libraries.compression(),
         installer: Installer::from_environment()?,
         interruption: Interruption::from_signals()?,
     })
@@ -147,6 +178,14 @@ fn summary(report: &BuildReport) -> String {
             report.times.write.as_secs_f64()
         ),
     ];
+    if let Some(compression) = report.information.libraries {
+        lines.push(format!(
+            "  libraries: {}, {}, {} in the bundle ({compression})",
+            report.libraries.entries,
+            size(report.libraries.bytes),
+            size(report.libraries.compressed)
+        ));
+    }
     if !report.carriers.is_empty() {
         lines.push("  brought out as real files when imported, for the files they hold:".into());
         lines.extend(report.carriers.iter().map(carrier));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::bundle::{BuildInformation, Bundle, Contents};
+use crate::bundle::{BuildInformation, Bundle, Contents, Sizes};
 use crate::embed::identity;
 use crate::native::{MaterializedUnit, Units};
 
@@ -117,6 +117,9 @@ fn describe(inspection: &Inspection) -> String {
                 Some(entry) => format!("entry: {entry}"),
                 None => "entry: none; acts as Python with these packages".into(),
             });
+            if let Some(compression) = information.libraries {
+                line(format!("libraries: {compression}, where that makes them smaller"));
+            }
         }
         None => line("not built by mmport; served all the same".into()),
     }
@@ -149,14 +152,24 @@ fn describe(inspection: &Inspection) -> String {
     }
     line("\nsizes:".into());
     for (kind, sizes) in &contents.sizes {
-        line(format!(
-            "  {kind:8} {:6} entries, {} ({} in the bundle)",
-            sizes.entries,
-            bytes(sizes.bytes),
-            bytes(sizes.compressed)
-        ));
+        line(format!("  {kind:8} {}", describe_sizes(sizes)));
+    }
+    if !contents.library_sizes.is_empty() {
+        line("\nlibraries by how they lie in the bundle:".into());
+    }
+    for (compression, sizes) in &contents.library_sizes {
+        line(format!("  {compression:8} {}", describe_sizes(sizes)));
     }
     text
+}
+
+fn describe_sizes(sizes: &Sizes) -> String {
+    format!(
+        "{:6} entries, {} ({} in the bundle)",
+        sizes.entries,
+        bytes(sizes.bytes),
+        bytes(sizes.compressed)
+    )
 }
 
 /// A size for people.
