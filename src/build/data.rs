@@ -6,10 +6,15 @@
 //! lists and in which nothing can be imported counts too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
+use super::collect::is_executable;
+use super::error::BuildError;
 use super::names;
-use super::record::Record;
-use super::tree::Tree;
+use super::record::{Record, paths_in};
+use super::tree::{Content, Item, Tree};
 
 /// Where installers put scripts, which are made anew from entry points.
 const SCRIPTS: &str = "bin";
@@ -38,6 +43,52 @@ pub(super) fn data_directories(tree: &Tree, records: &[Record]) -> Vec<String> {
     found.into_iter().filter(|name| tree.contains_directory(name)).map(str::to_owned).collect()
 }
 
+/// Adds to `tree` the files below the prefix of the virtual environment `venv` that distributions in
+/// its `site_packages` list in their `RECORD`. The tree has what is in `site_packages`.
+///
+/// # Errors
+///
+/// [`BuildError::Read`], [`BuildError::Conflict`].
+pub(super) fn collect_data(
+    venv: &Path,
+    site_packages: &Path,
+    origin: &Arc<str>,
+    tree: &mut Tree,
+) -> Result<(), BuildError> {
+    let prefix = fs::canonicalize(venv).map_err(BuildError::read(venv))?;
+    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for record in Record::names(tree) {
+        let Some(item) = tree.get(record) else { continue };
+        for path in paths_in(&item.content.read()?).filter(|path| path.starts_with("../")) {
+            // What is there, and still below the prefix when links have been followed.
+            let Ok(path) = fs::canonicalize(site_packages.join(path)) else { continue };
+            let Ok(below) = path.strip_prefix(&prefix) else { continue };
+            let parts: Option<Vec<&str>> = below.components().map(text_of).collect();
+            match parts.as_deref() {
+                Some([directory, _, ..]) if *directory != SCRIPTS && path.is_file() => {
+                    found.insert(parts.unwrap_or_default().join("/"), path);
+                }
+                _ => {}
+            }
+        }
+    }
+    for (name, path) in found.into_iter().filter(|(_, path)| !path.starts_with(site_packages)) {
+        let metadata = path.metadata().map_err(BuildError::read(&path))?;
+        let item = Item {
+            size: metadata.len(),
+            executable: is_executable(&metadata),
+            origin: Arc::clone(origin),
+            content: Content::File(Arc::from(path)),
+        };
+        tree.add(name, item)?;
+    }
+    Ok(())
+}
+
+fn text_of(component: Component<'_>) -> Option<&str> {
+    component.as_os_str().to_str()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +99,33 @@ mod tests {
             tree.set(name, text.as_bytes().to_vec());
         }
         data_directories(&tree, &Record::all(&tree).unwrap())
+    }
+
+    #[test]
+    fn data_of_a_virtual_environment_is_collected() {
+        let venv = tempfile::tempdir().unwrap();
+        let site_packages = venv.path().join("lib/python3.11/site-packages");
+        let record = "a.py,,\n../../../share/a/a.txt,,\n../../../bin/a,,\n../../../etc/gone,,\n\
+                      ../../../../outside/secret,,\n../../../share/link,,\n";
+        for (name, text) in [
+            ("share/a/a.txt", "a"),
+            ("share/other", "nobody's"),
+            ("bin/a", ""),
+            ("lib/python3.11/site-packages/a.py", ""),
+            ("lib/python3.11/site-packages/a-1.dist-info/RECORD", record),
+        ] {
+            let path = venv.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        std::os::unix::fs::symlink("/etc/passwd", venv.path().join("share/link")).unwrap();
+        let mut tree = Tree::default();
+        tree.set("a.py", Vec::new());
+        tree.set("a-1.dist-info/RECORD", record.into());
+        collect_data(venv.path(), &site_packages, &Arc::from("venv"), &mut tree).unwrap();
+        let names: Vec<&str> = tree.names().collect();
+        assert_eq!(names, ["a-1.dist-info/RECORD", "a.py", "share/a/a.txt"]);
+        assert_eq!(data_directories(&tree, &Record::all(&tree).unwrap()), ["share"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::collect::{Collection, Kind};
 use super::compile::{Compiled, Compiler, Source};
-use super::data::data_directories;
+use super::data::{collect_data, data_directories};
 use super::distribution::distributions;
 use super::error::BuildError;
 use crate::native::MaterializeRules;
@@ -152,7 +152,7 @@ fn collect(
     tree: &mut Tree,
     warnings: &mut Vec<String>,
 ) -> Result<(), BuildError> {
-    let mut take = |root: &Path, kind, origin: String| {
+    let mut take = |tree: &mut Tree, root: &Path, kind, origin: String| {
         request.interruption.check()?;
         Collection {
             root,
@@ -164,15 +164,16 @@ fn collect(
         .collect(tree, warnings)
     };
     if let Some(installed) = installed {
-        take(installed, Kind::Target, "the requirements".to_owned())?;
+        take(tree, installed, Kind::Target, "the requirements".to_owned())?;
     }
     if let Some(venv) = &request.venv {
         for root in venv::site_packages(venv, interpreter)? {
-            take(&root, Kind::SitePackages, format!("`{}`", venv.display()))?;
+            take(tree, &root, Kind::SitePackages, format!("`{}`", venv.display()))?;
+            collect_data(venv, &root, &format!("`{}`", venv.display()).into(), tree)?;
         }
     }
     for source in &request.sources {
-        take(source, Kind::Source, format!("`{}`", source.display()))?;
+        take(tree, source, Kind::Source, format!("`{}`", source.display()))?;
     }
     drop_local_urls(tree)?;
     match tree.get(INFORMATION_ENTRY) {

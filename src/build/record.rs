@@ -36,14 +36,17 @@ impl Record {
     ///
     /// [`BuildError::Read`].
     pub(super) fn all(tree: &Tree) -> Result<Vec<Self>, BuildError> {
-        let names: Vec<&str> = (tree.names())
-            .filter(|name| {
-                name.split_once('/').is_some_and(|(directory, file)| {
-                    file == "RECORD" && directory.ends_with(".dist-info")
-                })
+        (Self::names(tree).into_par_iter()).map(|name| Self::read(tree, name)).collect()
+    }
+
+    /// The entry names of all records in `tree`.
+    pub(super) fn names(tree: &Tree) -> Vec<&str> {
+        let is_record = |name: &&str| {
+            name.split_once('/').is_some_and(|(directory, file)| {
+                file == "RECORD" && directory.ends_with(".dist-info")
             })
-            .collect();
-        (names.into_par_iter()).map(|name| Self::read(tree, name)).collect()
+        };
+        tree.names().filter(is_record).collect()
     }
 
     fn read(tree: &Tree, name: &str) -> Result<Self, BuildError> {
@@ -56,16 +59,9 @@ impl Record {
         };
         let directory = name.split_once('/').map_or("", |(directory, _)| directory);
         let mut outside = BTreeSet::new();
-        let mut entries: Vec<String> = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text.as_ref())
-            .into_records()
-            // A row that cannot be read is a row that cannot be true.
-            .filter_map(Result::ok)
-            .filter_map(|row| {
-                let path = row.get(0)?;
-                let entry = entry_of(tree, path)?;
+        let mut entries: Vec<String> = paths_in(text.as_ref())
+            .filter_map(|path| {
+                let entry = entry_of(tree, &path)?;
                 if path.starts_with("../")
                     && let Some((directory, _)) = entry.split_once('/')
                 {
@@ -128,6 +124,18 @@ impl Record {
             source: error.into_error(),
         })
     }
+}
+
+/// The paths that the rows of a record name.
+pub(super) fn paths_in(text: &[u8]) -> impl Iterator<Item = String> {
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text)
+        .into_records()
+        // A row that cannot be read is a row that cannot be true.
+        .filter_map(Result::ok)
+        .filter_map(|row| row.get(0).map(str::to_owned))
 }
 
 /// The entry that a row's path means, if it is in the bundle.
