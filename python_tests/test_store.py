@@ -93,6 +93,7 @@ def test_many_first_runs_at_once_share_the_work(
     assert links == {2}
 
 
+@pytest.mark.full
 def test_a_first_run_that_is_killed_damages_nothing(
     mmport: Path, bundle: Path, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
+@pytest.mark.full
 def test_progress_is_shown_on_a_terminal_when_it_takes_long(
     mmport: Path, build: Build, environment: Mapping[str, str], tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ print(len(contours), cv2.resize(image, None, fx=0.5, fy=0.5).shape, int(edges.su
 for name in ".png", ".jpg", ".webp":
     print(name, hashlib.sha256(cv2.imencode(name, image)[1].tobytes()).hexdigest()[:16])
 cv2.imwrite("image.png", image)
-print(cv2.imread("image.png").sum(), cv2.imread("no_such.png"))
+print(cv2.imread("image.png").sum())
 try:
     cv2.cvtColor(edges[0, 0], cv2.COLOR_BGR2GRAY)
 except cv2.error as error:

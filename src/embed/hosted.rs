@@ -17,6 +17,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -55,8 +56,7 @@ pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, Launch
     }
     let environment = environment(bundle.path())?;
     let ending = Python::attach(|py| {
-        let suffixes = running_suffixes(py).map_err(python_error)?;
-        let mounted = MountedBundle::mount(bundle.path(), suffixes)?;
+        let mounted = mount(py, bundle.path(), environment.as_ref())?;
         enter(py, &mounted, environment.as_ref(), path, arguments).map_err(python_error)?;
         run_main_module(py, &mounted)
     })?;
@@ -75,14 +75,30 @@ pub fn run_bundle_python(bundle: &Path, arguments: &[OsString]) -> Result<Status
             message: "no directory for the bundle's environment can be written".into(),
         });
     };
+    // The process that takes this one's place finds what is below its `sys.prefix`.
+    Python::attach(|py| mount(py, bundle.path(), Some(&environment)))?;
     let error = Command::new(&environment.executable).args(&arguments[1..]).exec();
     Err(LaunchError::Start { message: error.to_string() })
+}
+
+/// Mounts a bundle, and links what it has for `sys.prefix` into its environment.
+fn mount(
+    py: Python<'_>,
+    bundle: &Path,
+    environment: Option<&BundleEnvironment>,
+) -> Result<Arc<MountedBundle>, LaunchError> {
+    let suffixes = running_suffixes(py).map_err(python_error)?;
+    let mounted = MountedBundle::mount(bundle, suffixes)?;
+    if let Some(environment) = environment {
+        environment.link_data(&mounted.data_directories()?);
+    }
+    Ok(mounted)
 }
 
 /// Makes this process look as if it had been started for the bundle.
 fn enter(
     py: Python<'_>,
-    mounted: &std::sync::Arc<MountedBundle>,
+    mounted: &Arc<MountedBundle>,
     environment: Option<&BundleEnvironment>,
     path: &OsStr,
     arguments: &[OsString],
