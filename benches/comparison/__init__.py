@@ -1,1 +1,1 @@
-"""Whole processes compared: the parts of ``compare.py``, one concept per file."""
+"""Whole processes compared: the parts of the scripts beside, one concept per file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,9 @@ class Outcome:
     status: int
     output: bytes
     errors: bytes
+    peak_memory: int
+    """Bytes resident at most, files that are mapped included; of its children, the largest counts.
+    Not less than this process had when it started the other."""
 
     def is_like(self, other: Outcome) -> bool:
         """Whether both ended and printed alike."""
@@ -118,16 +122,12 @@ def ways_of(
 ) -> dict[str, Way]:
     """All ways to run a case, by name and in the order in which they take turns."""
     environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(preparation.directory / "home"),
-        "LANG": "C.UTF-8",
         "MMPORT_ROOT": str(preparation.directory / "root"),
-        **case.environment,
+        **environment_of(case),
     }
     Path(environment["HOME"]).mkdir(exist_ok=True)
-    standard_input = Path(os.devnull)
-    if case.standard_input is not None:
-        standard_input = directory / case.standard_input
+    standard_input = standard_input_of(case, directory)
     mmport, bundle = str(preparation.mmport), str(prepared.bundle)
     commands = {
         PLAIN: [str(prepared.program), *case.arguments],
@@ -141,6 +141,17 @@ def ways_of(
     return {
         name: Way(name, command, environment, standard_input) for name, command in commands.items()
     }
+
+
+def environment_of(case: Case) -> dict[str, str]:
+    """The environment of a case's processes, without directories for what they keep."""
+    path = os.environ.get("PATH", os.defpath)
+    return {"PATH": path, "LANG": "C.UTF-8", **case.environment}
+
+
+def standard_input_of(case: Case, directory: Path) -> Path:
+    """What a case reads, started in ``directory``."""
+    return Path(os.devnull) if case.standard_input is None else directory / case.standard_input
 
 
 def checked(case: Case, way: Way, expected: Outcome) -> Outcome:
@@ -188,12 +199,19 @@ def spawn(command: list[str], environment: dict[str, str], standard_input: Path)
         ]
         started = time.perf_counter_ns()
         process = os.posix_spawn(command[0], command, environment, file_actions=actions)
-        _, status = os.waitpid(process, 0)
+        _, status, usage = os.wait4(process, 0)
         nanoseconds = time.perf_counter_ns() - started
         output.seek(0)
         errors.seek(0)
         code = os.waitstatus_to_exitcode(status)
-        return Outcome(nanoseconds / 1e6, code, output.read(), errors.read())
+        peak_memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return Outcome(nanoseconds / 1e6, code, output.read(), errors.read(), peak_memory)
+
+
+def pin() -> None:
+    """Keep this process, and those that it starts, on one core, where that is possible."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def file_calls(way: Way, strace: str) -> int:

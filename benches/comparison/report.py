@@ -117,24 +117,30 @@ def notes(report: Report) -> list[str]:
 
 def as_text(report: Report) -> str:
     """The report for a terminal."""
-    table = rows(report)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [subject(report), ""]
-    for row in table:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join([*lines, "", *notes(report)]) + "\n"
+    return "\n".join([subject(report), "", *text_table(rows(report)), "", *notes(report)]) + "\n"
 
 
 def as_markdown(report: Report) -> str:
     """The report as Markdown."""
-    heading, *body = rows(report)
-    lines = [subject(report), "", "| " + " | ".join(heading) + " |"]
-    lines.append("| --- | " + " | ".join(["--:"] * (len(heading) - 1)) + " |")
-    lines.extend("| " + " | ".join(row) + " |" for row in body)
-    lines.append("")
-    lines.extend(f"- {note}" for note in notes(report))
-    return "\n".join(lines) + "\n"
+    remarks = [f"- {note}" for note in notes(report)]
+    return "\n".join([subject(report), "", *markdown_table(rows(report)), "", *remarks]) + "\n"
+
+
+def text_table(table: list[list[str]]) -> list[str]:
+    """The lines of a table for a terminal."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = []
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def markdown_table(table: list[list[str]], titles: int = 1) -> list[str]:
+    """The lines of a table in Markdown, whose first columns hold titles, the others figures."""
+    heading, *body = table
+    rule = ["---"] * titles + ["--:"] * (len(heading) - titles)
+    return ["| " + " | ".join(row) + " |" for row in (heading, rule, *body)]
 
 
 def subject(report: Report) -> str:

@@ -39,10 +39,6 @@ impl ContentStore {
         is_executable: bool,
         path: &Path,
     ) -> io::Result<()> {
-        if data.is_empty() {
-            // No room to save, and the one file with most links of all.
-            return write_sealed(data, seal, is_executable, path);
-        }
         let content = self.path_of(&blake3::hash(data), is_executable);
         if fs::hard_link(&content, path).is_ok() {
             if is_intact(path, data, seal) {
@@ -54,6 +50,7 @@ impl ContentStore {
             fs::remove_file(path)?;
             let _ = fs::remove_file(&content);
         }
+        // Where there is none yet, or it has as many links as a file can have.
         write_sealed(data, seal, is_executable, path)?;
         // Sharing is a gain, not a need: whatever stands in the way, the tree has its file.
         if let Err(error) = fs::hard_link(path, &content)
