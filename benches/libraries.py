@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compare import REPOSITORY, interpreter, pin
-from comparison.measurement import new_directories, spawn
+from comparison.measurement import new_directories, pin, spawn
+from comparison.options import REPOSITORY, interpreter
 from comparison.preparation import (
     ComparisonError,
     Preparation,

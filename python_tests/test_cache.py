@@ -99,7 +99,7 @@ def test_prune_removes_what_belongs_to_no_bundle(
     (shown,) = told(cache("--json"))
     assert [tree["bundle"] for tree in shown["trees"]] == [str(other.bundle)]
     contents = [path.read_bytes() for path in cached.glob("contents-v1/*/*")]
-    assert contents == [b"data"]
+    assert sorted(contents) == [b"", b"data"]
     other.bundle.unlink()
     assert "the bundle is gone" in cache().stdout
     cache("prune")
@@ -168,7 +168,66 @@ def test_prune_sweeps_up_after_killed_processes(
     os.utime(old, (0, 0))
     former = cached / "trees-v1" / "key"
     former.mkdir(parents=True)
+    newer = cached / "trees-v999" / "key"
+    newer.mkdir(parents=True)
     cache("prune")
     assert not old.exists()
     assert not former.parent.exists()
+    assert newer.exists()
     assert new.exists()
+
+
+def test_an_environment_in_use_is_not_removed(
+    app: Application, cached: Path, cache: Callable[..., Outcome], environment: Mapping[str, str]
+) -> None:
+    """Not even when the bundle is no longer where it was when the program started."""
+    main = "import sys, os\nprint(sys.prefix, flush=True)\nsys.stdin.read()\n"
+    app.folder.joinpath("__main__.py").write_text(main)
+    bundle = app.bundle.parent / "moved.pyz"
+    app.run(app.mmport, "build", "-q", "--source", app.folder, "-o", bundle).succeeded()
+    with subprocess.Popen(
+        [app.mmport, "run", bundle],
+        env={**environment, "MMPORT_ROOT": str(cached)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        prefix = Path(process.stdout.readline().strip())
+        bundle.rename(bundle.with_name("elsewhere.pyz"))
+        for action in "prune", "clear":
+            assert str(prefix) in told(cache(action, "--json"))["kept_in_use"]
+        assert prefix.joinpath("bin", "python").exists()
+        process.communicate()
+    cache("prune")
+    assert not prefix.exists()
+
+
+def test_clearing_at_the_same_time(
+    app: Application, cached: Path, environment: Mapping[str, str]
+) -> None:
+    """What another process has removed is removed."""
+    for _ in range(5):
+        app.bundled(MMPORT_ROOT=str(cached)).succeeded()
+        running = [
+            subprocess.Popen(
+                [app.mmport, "cache", "clear"],
+                env={**environment, "MMPORT_ROOT": str(cached)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        assert {(process.communicate()[1], process.returncode) for process in running} == {("", 0)}
+
+
+def test_paths_that_are_no_text_or_control_a_terminal(
+    app: Application, cached: Path, cache: Callable[..., Outcome]
+) -> None:
+    """They are shown all the same, and do nothing to the terminal."""
+    app.bundled(MMPORT_ROOT=str(cached)).succeeded()
+    (record,) = cached.glob("trees-v2/*/bundle")
+    record.write_bytes(b"/tmp/\x1b[31mred\n\xff")
+    assert "\x1b" not in cache().stdout
+    assert told(cache("--json"))[0]["trees"][0]["bundle"].startswith("/tmp/\x1b[31mred\n")

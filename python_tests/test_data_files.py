@@ -113,3 +113,6 @@ for name in sorted(os.listdir(folder)):
         for _ in range(2):
             outcome = app.run(app.mmport, "run", bundle).succeeded()
             assert outcome.stdout == f"data.txt {content}\ntool.py 1\n"
+    main = "import os, sys\nprint(os.path.exists(os.path.join(sys.prefix, 'share')))\n"
+    bundle.write_bytes(application(main).bundle.read_bytes())
+    assert app.run(app.mmport, "run", bundle).succeeded().stdout == "False\n"

@@ -231,7 +231,8 @@ def test_a_damaged_library_is_found_and_replaced(
                 path.write_bytes(damage)
             outcome = app.bundled(MMPORT_ROOT=str(root), MMPORT_LOG="mmport::store=warn")
             assert outcome.stdout == expected.stdout
-            assert "damaged file is replaced" in outcome.stderr
+            # A file that is there no more is brought out like one that never was.
+            assert damage is None or "damaged file is replaced" in outcome.stderr
             assert path.read_bytes() == content
             assert app.bundled(MMPORT_ROOT=str(root), MMPORT_LOG="warn") == expected
 
@@ -365,7 +366,7 @@ def test_contents_are_named_by_their_hash(application: ApplicationOf, tmp_path: 
     root = tmp_path / "root"
     app.bundled(MMPORT_ROOT=str(root)).succeeded()
     stored = [path for path in root.glob("contents-v1/*/*") if path.is_file()]
-    assert sorted(path.read_text() for path in stored) == ["0", "1", "2"]
+    assert sorted(path.read_text() for path in stored) == ["", "0", "1", "2"]
     assert all(
         len(path.parent.name + path.name) == len(hashlib.sha256().hexdigest()) for path in stored
     )

@@ -21,6 +21,7 @@ pub struct Bundle {
     index: Index,
     suffixes: Suffixes,
     names: OnceLock<Names>,
+    information: OnceLock<Option<BuildInformation>>,
 }
 
 impl Bundle {
@@ -41,7 +42,14 @@ impl Bundle {
             modules = index.modules(),
             "opened"
         );
-        Ok(Self { mapping, directory, index, suffixes, names: OnceLock::new() })
+        Ok(Self {
+            mapping,
+            directory,
+            index,
+            suffixes,
+            names: OnceLock::new(),
+            information: OnceLock::new(),
+        })
     }
 
     /// The path that was opened, as it was given.
@@ -205,7 +213,15 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleError::Entry`] when the entry is there but cannot be read or understood.
-    pub fn information(&self) -> Result<Option<BuildInformation>, BundleError> {
+    pub fn information(&self) -> Result<Option<&BuildInformation>, BundleError> {
+        if let Some(information) = self.information.get() {
+            return Ok(information.as_ref());
+        }
+        let information = self.read_information()?;
+        Ok(self.information.get_or_init(|| information).as_ref())
+    }
+
+    fn read_information(&self) -> Result<Option<BuildInformation>, BundleError> {
         // `mmport build` puts this entry first, so the usual case is one header, not all names.
         let first = self.directory.headers(&self.mapping, self.path()).next().transpose()?;
         let entry = match first {

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::bundle::Bundle;
 use crate::embed::{cached_environments, identity};
 use crate::native::{
-    BundleState, CachedTree, Tree, Units, Usage, cached_trees, directories_in, is_mapped,
-    is_own_directory, mapped_files, remove_directory, remove_tree, store_roots, sweep,
+    BundleState, CachedTree, Tree, Units, Usage, cached_trees, directories_in, is_in_use,
+    is_mapped, is_own_directory, mapped_files, optional_path_as_text, path_as_text,
+    remove_unless_in_use, store_roots, sweep,
 };
 
 use super::failure::FAILED;
@@ -45,6 +46,7 @@ enum Action {
 /// What is kept below one root.
 #[derive(Debug, Serialize)]
 struct CachedRoot {
+    #[serde(serialize_with = "path_as_text")]
     root: PathBuf,
     trees: Vec<CachedTree>,
     environments: Vec<CachedItem>,
@@ -56,7 +58,9 @@ struct CachedRoot {
 /// An environment, or a bundle of `run --with`.
 #[derive(Debug, Serialize)]
 struct CachedItem {
+    #[serde(serialize_with = "path_as_text")]
     path: PathBuf,
+    #[serde(serialize_with = "optional_path_as_text")]
     bundle: Option<PathBuf>,
     in_use: bool,
     usage: Usage,
@@ -66,9 +70,15 @@ struct CachedItem {
 #[derive(Debug, Default, Serialize)]
 struct Outcome {
     removed: Usage,
+    #[serde(serialize_with = "paths_as_text")]
     kept_in_use: Vec<PathBuf>,
     files_looked_at: usize,
+    #[serde(serialize_with = "paths_as_text")]
     replaced: Vec<PathBuf>,
+}
+
+fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
 /// Shows or cleans the cache.
@@ -100,7 +110,7 @@ fn look_below(root: PathBuf, mapped: &BTreeSet<PathBuf>) -> CachedRoot {
     let mut seen = BTreeSet::new();
     let trees = cached_trees(&root, mapped, &mut seen);
     let mut item = |path: PathBuf, bundle: Option<PathBuf>| CachedItem {
-        in_use: bundle.as_deref().is_some_and(|bundle| is_mapped(bundle, mapped)),
+        in_use: is_in_use(&path) || bundle.as_deref().is_some_and(|path| is_mapped(path, mapped)),
         usage: Usage::below(&path, &mut seen),
         bundle,
         path,
@@ -128,7 +138,8 @@ fn remove(root: &CachedRoot, action: Action, outcome: &mut Outcome) -> Result<()
     let everything = action == Action::Clear;
     for tree in &root.trees {
         if everything || tree.state != BundleState::Present {
-            let removed = !tree.in_use && remove_tree(&tree.path).map_err(failed(&tree.path))?;
+            let removed =
+                !tree.in_use && remove_unless_in_use(&tree.path).map_err(failed(&tree.path))?;
             outcome.note(removed, &tree.path);
         }
     }
@@ -150,10 +161,9 @@ fn remove(root: &CachedRoot, action: Action, outcome: &mut Outcome) -> Result<()
 
 impl Outcome {
     fn remove(&mut self, item: &CachedItem) -> Result<(), Failure> {
-        if !item.in_use {
-            remove_directory(&item.path).map_err(failed(&item.path))?;
-        }
-        self.note(!item.in_use, &item.path);
+        let removed =
+            !item.in_use && remove_unless_in_use(&item.path).map_err(failed(&item.path))?;
+        self.note(removed, &item.path);
         Ok(())
     }
 
@@ -168,7 +178,7 @@ fn verify(root: &CachedRoot, outcome: &mut Outcome) -> Result<(), Failure> {
     for tree in root.trees.iter().filter(|tree| tree.state == BundleState::Present) {
         let Some(path) = &tree.bundle else { continue };
         let bundle = Bundle::open(path, identity::suffixes(0))?;
-        let units = Units::of_bundle(bundle.information()?.as_ref(), path)?;
+        let units = Units::of_bundle(bundle.information()?, path)?;
         let files = Tree::in_roots(units, vec![root.root.clone()]);
         let (looked_at, replaced) = files.verify(&bundle)?;
         outcome.files_looked_at += looked_at;
@@ -192,10 +202,10 @@ fn describe(roots: &[CachedRoot]) -> String {
         return "nothing is cached\n".into();
     }
     for root in roots {
-        let _ = writeln!(text, "{}: {}", root.root.display(), used(root.total));
+        let _ = writeln!(text, "{}: {}", printable(&root.root), used(root.total));
         let _ = writeln!(text, "\nreal files of bundles ({}):", root.trees.len());
         for tree in &root.trees {
-            let bundle = tree.bundle.as_deref().map_or("?".into(), Path::to_string_lossy);
+            let bundle = tree.bundle.as_deref().map_or("?".into(), printable);
             let state = match (tree.in_use, tree.state) {
                 (true, _) => "; in use",
                 (_, BundleState::Present) => "",
@@ -217,6 +227,16 @@ fn describe(roots: &[CachedRoot]) -> String {
     text
 }
 
+/// A path as text that does nothing to a terminal.
+fn printable(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let escaped = |character: char| match character {
+        control if control.is_control() => control.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
 fn used(usage: Usage) -> String {
     format!("{} files, {}", usage.files, bytes(usage.bytes))
 }
@@ -231,10 +251,10 @@ fn tell(action: Action, outcome: &Outcome) -> String {
         _ => format!("removed {}\n", used(outcome.removed)),
     };
     for path in &outcome.replaced {
-        let _ = writeln!(text, "  replaced {}", path.display());
+        let _ = writeln!(text, "  replaced {}", printable(path));
     }
     for path in &outcome.kept_in_use {
-        let _ = writeln!(text, "  in use: {}", path.display());
+        let _ = writeln!(text, "  in use: {}", printable(path));
     }
     text
 }

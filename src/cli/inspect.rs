@@ -73,7 +73,7 @@ pub(super) fn print(text: String) -> Result<(), Failure> {
 
 fn look(arguments: &InspectArguments) -> Result<Inspection, Failure> {
     let bundle = Bundle::open(&arguments.bundle, identity::suffixes(0))?;
-    let built_for = bundle.information()?;
+    let built_for = bundle.information()?.cloned();
     let units = Units::of_bundle(built_for.as_ref(), bundle.path())?;
     Ok(Inspection {
         bundle: bundle.path().to_owned(),

@@ -7,9 +7,12 @@
 //! ```text
 //! ROOT/environments-v1/KEY/bin/python   symbolic link to mmport (also python3, python3.N)
 //! ROOT/environments-v1/KEY/pyvenv.cfg   as in a virtual environment, and `mmport-bundle = PATH`
+//! ROOT/environments-v1/KEY/in-use       locked by every process that uses the environment
+//! ROOT/environments-v1/KEY/share        link to what the bundle has for `sys.prefix`, if anything
 //! ```
 //!
-//! `KEY` is the blake3 hash of mmport's and the bundle's paths. mmport, started by a name that
+//! `KEY` is the blake3 hash of mmport's and the bundle's paths, and, where the bundle has something for
+//! `sys.prefix`, of its contents: programs that run from a bundle that was replaced keep theirs. mmport, started by a name that
 //! begins with `python`, looks for `../pyvenv.cfg` beside it, as CPython does. Nothing goes through
 //! environment variables, so no unrelated child program sees the bundle. Where the directory cannot
 //! be made, `sys.executable` is the plain Python.
@@ -20,7 +23,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::native::{cache_root, create_private, directories_in, is_hidden, is_own_directory};
+use crate::bundle::Bundle;
+use crate::native::{
+    InUse, cache_root, create_private, directories_in, is_hidden, is_own_directory, tree_key,
+};
 
 use super::identity::{EXECUTABLE, FULL_VERSION, VERSION};
 
@@ -30,6 +36,12 @@ const LAYOUT: &str = "environments-v1";
 const CONFIGURATION: &str = "pyvenv.cfg";
 /// The key in it that names the bundle; CPython ignores what it does not know.
 const BUNDLE_KEY: &str = "mmport-bundle";
+
+/// Directories of an environment that installers write into: what a bundle has for them is linked one
+/// level deeper.
+const SHARED: [&str; 3] = ["lib", "lib64", "include"];
+/// How often an environment is made that somebody removes.
+const ATTEMPTS: usize = 16;
 
 /// The environment of one bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,15 +59,16 @@ impl BundleEnvironment {
         self.executable.starts_with(&self.prefix)
     }
 
-    /// The environment of the bundle at the absolute path `bundle`; made when it is not there.
+    /// The environment of a bundle that was opened by its absolute path; made when it is not there,
+    /// and in use until this process ends.
     #[must_use]
-    pub fn of_bundle(bundle: &Path) -> Self {
+    pub fn of_bundle(bundle: &Bundle) -> Self {
         Self::find_or_make(bundle).unwrap_or_else(|error| {
             tracing::debug!(
                 target: "mmport::environment", %error, "sys.executable is the plain python"
             );
             // No directory, so that `site` finds no site-packages in it.
-            Self { prefix: bundle.to_owned(), executable: EXECUTABLE.into() }
+            Self { prefix: bundle.path().to_owned(), executable: EXECUTABLE.into() }
         })
     }
 
@@ -64,47 +77,82 @@ impl BundleEnvironment {
     pub(super) fn link_data(&self, directories: &[(&str, PathBuf)]) {
         for (name, place) in directories {
             let link = self.prefix.join(name);
-            if fs::read_link(&link).is_ok_and(|target| target == *place) {
+            if !SHARED.contains(name) {
+                make_link(place, &link);
                 continue;
             }
-            if let Err(error) = replace_link(place, &link) {
-                tracing::warn!(
-                    target: "mmport::environment", %error, link = %link.display(), "not linked"
-                );
+            let _ = fs::create_dir(&link);
+            for entry in fs::read_dir(place).into_iter().flatten().filter_map(Result::ok) {
+                make_link(&entry.path(), &link.join(entry.file_name()));
             }
         }
     }
 
-    fn find_or_make(bundle: &Path) -> io::Result<Self> {
+    fn find_or_make(bundle: &Bundle) -> io::Result<Self> {
         let mmport = std::env::current_exe()?;
         let prefix = place_of_environment(&mmport, bundle)?;
         let environment = Self { executable: prefix.join("bin/python"), prefix };
-        if fs::read_link(&environment.executable).is_ok_and(|target| target == mmport) {
-            return Ok(environment);
-        }
-        let home = Path::new(EXECUTABLE).parent().unwrap_or(Path::new("/"));
-        make_environment(&environment, &mmport, home, bundle, |_| Ok(()))?;
+        environment.use_or_make(&mmport, || {
+            let home = Path::new(EXECUTABLE).parent().unwrap_or(Path::new("/"));
+            make_environment(&environment, &mmport, home, bundle.path(), |_| Ok(()))
+        })?;
         Ok(environment)
+    }
+
+    /// Uses the environment, if its `bin/python` links to `target`, or the one that `make` makes.
+    pub(super) fn use_or_make(
+        &self,
+        target: &Path,
+        make: impl Fn() -> io::Result<()>,
+    ) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            let is_made = fs::read_link(&self.executable).is_ok_and(|found| found == target);
+            if !is_made {
+                make()?;
+            }
+            if self.keep() {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("the environment is being removed again and again"))
+    }
+
+    /// Keeps the environment from being removed as long as this process lives; says whether it is
+    /// there.
+    fn keep(&self) -> bool {
+        match InUse::make(&self.prefix) {
+            Ok(Some(in_use)) => std::mem::forget(in_use),
+            // Being removed.
+            Ok(None) => return false,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            // A read-only file system, say, where nobody removes anything.
+            Err(_) => {}
+        }
+        true
     }
 }
 
-/// Where the environment of the bundle at the absolute path `bundle` is, for the mmport at `mmport`.
-pub(super) fn place_of_environment(mmport: &Path, bundle: &Path) -> io::Result<PathBuf> {
+/// Where the environment of a bundle that was opened by its absolute path is, for the mmport at
+/// `mmport`.
+pub(super) fn place_of_environment(mmport: &Path, bundle: &Bundle) -> io::Result<PathBuf> {
     let root = cache_root().ok_or_else(|| io::Error::other("no home directory"))?;
     if root.exists() && !is_own_directory(&root) {
         return Err(io::Error::other("the cache belongs to somebody else"));
     }
     // Such a path cannot be a value in `pyvenv.cfg`.
-    let text = bundle.to_string_lossy();
+    let text = bundle.path().to_string_lossy();
     if text.contains('\n') || text.trim() != text {
         return Err(io::Error::other(
             "the bundle's path has white space at its ends, or two lines",
         ));
     }
     let mut hasher = blake3::Hasher::new();
-    for path in [mmport, bundle] {
+    for path in [mmport, bundle.path()] {
         hasher.update(path.as_os_str().as_bytes());
         hasher.update(b"\0");
+    }
+    if matches!(bundle.information(), Ok(Some(information)) if !information.data.is_empty()) {
+        hasher.update(tree_key(bundle).as_bytes());
     }
     let key = hasher.finalize().to_hex();
     Ok(root.join(LAYOUT).join(&key.as_str()[..32]))
@@ -149,6 +197,18 @@ pub(super) fn make_environment(
     }
 }
 
+/// Makes `link` lead to `target`, unless it does.
+fn make_link(target: &Path, link: &Path) {
+    if fs::read_link(link).is_ok_and(|found| found == target) {
+        return;
+    }
+    if let Err(error) = replace_link(target, link) {
+        tracing::warn!(
+            target: "mmport::environment", %error, link = %link.display(), "not linked"
+        );
+    }
+}
+
 /// Makes `link` lead to `target`, complete at every moment. What is no link is left alone.
 fn replace_link(target: &Path, link: &Path) -> io::Result<()> {
     if link.symlink_metadata().is_ok_and(|metadata| !metadata.is_symlink()) {
@@ -179,7 +239,9 @@ pub fn bundle_of_executable(program: &OsStr) -> Option<(PathBuf, BundleEnvironme
     };
     let prefix = executable.parent()?.parent()?.to_owned();
     let bundle = bundle_of_environment(&prefix)?;
-    Some((bundle, BundleEnvironment { prefix, executable }))
+    let environment = BundleEnvironment { prefix, executable };
+    environment.keep();
+    Some((bundle, environment))
 }
 
 /// The bundle that the environment at `prefix` belongs to.

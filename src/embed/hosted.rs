@@ -22,6 +22,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::bundle::Bundle;
 use crate::python::{
     MountedBundle, full_message, install_mounted, install_traceback_hooks, running_suffixes,
 };
@@ -54,7 +55,7 @@ pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, Launch
         argv.extend_from_slice(arguments);
         return run_bundle_python(bundle.path(), &argv);
     }
-    let environment = environment(bundle.path())?;
+    let environment = environment(&bundle)?;
     let ending = Python::attach(|py| {
         let mounted = mount(py, bundle.path(), environment.as_ref())?;
         enter(py, &mounted, environment.as_ref(), path, arguments).map_err(python_error)?;
@@ -70,7 +71,7 @@ pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, Launch
 /// [`LaunchError`], when it could not be started.
 pub fn run_bundle_python(bundle: &Path, arguments: &[OsString]) -> Result<Status, LaunchError> {
     let bundle = open_fitting(bundle)?;
-    let Some(environment) = environment(bundle.path())? else {
+    let Some(environment) = environment(&bundle)? else {
         return Err(LaunchError::Start {
             message: "no directory for the bundle's environment can be written".into(),
         });
@@ -181,7 +182,7 @@ fn forget_modules_below(py: Python<'_>, directories: &[PathBuf]) -> PyResult<()>
 }
 
 /// The virtual environment of a bundle for child processes, or `None` where none can be made.
-fn environment(bundle: &Path) -> Result<Option<BundleEnvironment>, LaunchError> {
+fn environment(bundle: &Bundle) -> Result<Option<BundleEnvironment>, LaunchError> {
     let facts = Python::attach(Facts::gather).map_err(python_error)?;
     Ok(facts.environment(bundle).map_or_else(
         |error| {
@@ -213,18 +214,16 @@ impl Facts {
         })
     }
 
-    fn environment(&self, bundle: &Path) -> io::Result<BundleEnvironment> {
+    fn environment(&self, bundle: &Bundle) -> io::Result<BundleEnvironment> {
         let prefix = place_of_environment(&self.package, bundle)?;
         let environment = BundleEnvironment { executable: prefix.join("bin/python"), prefix };
-        if fs::read_link(&environment.executable).is_ok_and(|target| target == self.base_executable)
-        {
-            return Ok(environment);
-        }
-        let home = self.base_executable.parent().unwrap_or(Path::new("/"));
-        make_environment(&environment, &self.base_executable, home, bundle, |staged| {
-            let packages = staged.join(format!("lib/python{}/site-packages", self.version));
-            fs::create_dir_all(&packages)?;
-            fs::write(packages.join("mmport.pth"), self.pth(bundle))
+        environment.use_or_make(&self.base_executable, || {
+            let home = self.base_executable.parent().unwrap_or(Path::new("/"));
+            make_environment(&environment, &self.base_executable, home, bundle.path(), |staged| {
+                let packages = staged.join(format!("lib/python{}/site-packages", self.version));
+                fs::create_dir_all(&packages)?;
+                fs::write(packages.join("mmport.pth"), self.pth(bundle.path()))
+            })
         })?;
         Ok(environment)
     }

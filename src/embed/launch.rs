@@ -32,7 +32,7 @@ const FLUSH_FAILED: Status = 120;
 /// [`LaunchError`], when the program could not be started.
 pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, LaunchError> {
     let bundle = open_fitting(Path::new(path))?;
-    let environment = BundleEnvironment::of_bundle(bundle.path());
+    let environment = BundleEnvironment::of_bundle(&bundle);
     let argv: Vec<&OsStr> = [path].into_iter().chain(arguments.iter().map(|a| &**a)).collect();
     if bundle.find("", "__main__").is_none() {
         return python_with(bundle, &environment, &argv);
@@ -118,7 +118,7 @@ fn python_with(
 pub(super) fn open_fitting(path: &Path) -> Result<Bundle, LaunchError> {
     let absolute = std::path::absolute(path).map_err(|_| MountError::Path(path.to_owned()))?;
     let bundle = Bundle::open(&absolute, identity::suffixes(0))?;
-    match bundle.information()?.as_ref().and_then(identity::misfit) {
+    match bundle.information()?.and_then(identity::misfit) {
         None => Ok(bundle),
         Some(misfit) => Err(LaunchError::Misfit { bundle: path.to_owned(), misfit }),
     }

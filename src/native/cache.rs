@@ -5,20 +5,20 @@
 //! bundle.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::bundle::{Bundle, Suffixes};
 
 use super::content::CONTENTS;
-use super::directory::{IN_USE, PACKAGES, TREES, recorded_bundle};
-use super::tree::key_of;
+use super::directory::{PACKAGES, TREES, recorded_bundle};
+use super::in_use::{is_in_use, remove_directory, remove_unless_in_use, unless_gone};
+use super::tree::tree_key;
 
 /// What is being written is younger than this.
 const LEFT_BEHIND: Duration = Duration::from_secs(3600);
@@ -71,8 +71,10 @@ pub enum BundleState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CachedTree {
     /// The tree's directory.
+    #[serde(serialize_with = "path_as_text")]
     pub path: PathBuf,
     /// The bundle that it was made for.
+    #[serde(serialize_with = "optional_path_as_text")]
     pub bundle: Option<PathBuf>,
     /// What has become of that.
     pub state: BundleState,
@@ -80,6 +82,25 @@ pub struct CachedTree {
     pub in_use: bool,
     /// Its files, and what they take beyond the trees before it.
     pub usage: Usage,
+}
+
+/// Serializes a path with replacement characters for what is not UTF-8.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+/// As [`path_as_text`], for a path that may be absent.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn optional_path_as_text<S: Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(serializer)
 }
 
 /// Files that processes of this user have mapped, as far as that can be seen.
@@ -115,7 +136,7 @@ pub fn cached_trees(
             let bundle = recorded_bundle(&path);
             CachedTree {
                 state: bundle.as_deref().map_or(BundleState::Gone, |bundle| state(bundle, &path)),
-                in_use: is_in_use(&path, bundle.as_deref(), mapped),
+                in_use: is_used(&path, bundle.as_deref(), mapped),
                 usage: Usage::below(&path, seen),
                 bundle,
                 path,
@@ -126,46 +147,24 @@ pub fn cached_trees(
     trees
 }
 
-/// Removes a tree, unless a program has come to use it; says whether it did.
-///
-/// # Errors
-/// What the operating system says.
-pub fn remove_tree(tree: &Path) -> io::Result<bool> {
-    let lock = match File::open(tree.join(IN_USE)) {
-        Ok(lock) => Some(lock),
-        // Nobody has ever used it: what is left of one that was being made.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
-    };
-    if let Some(lock) = &lock
-        && flock(lock, FlockOperation::NonBlockingLockExclusive).is_err()
-    {
-        return Ok(false);
-    }
-    // Out of the way first, so that a program which starts now makes its own.
-    let aside = tree.with_file_name(format!(
-        ".removed-{}-{}",
-        tree.file_name().unwrap_or_default().to_string_lossy(),
-        std::process::id()
-    ));
-    fs::rename(tree, &aside)?;
-    remove_directory(&aside)?;
-    Ok(true)
-}
-
 /// Removes what killed processes have left below `root`, layouts of other versions, and contents
 /// that no tree has any more.
 ///
 /// # Errors
 /// What the operating system says.
 pub fn sweep(root: &Path) -> io::Result<()> {
-    for directory in directories_in(root) {
-        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with("trees-v") && name != TREES
-            || name.starts_with("contents-v") && name != CONTENTS
-        {
-            remove_directory(&directory)?;
+    for (layout, trees) in former_layouts(root, TREES) {
+        for tree in directories_in(&trees) {
+            remove_unless_in_use(&tree)?;
         }
+        // Contents of that time are linked to by trees that are left.
+        if unless_gone(fs::remove_dir(&trees)).is_err() {
+            tracing::debug!(target: "mmport::store", layout, "trees of a former layout are in use");
+            return Ok(());
+        }
+    }
+    for (_, contents) in former_layouts(root, CONTENTS) {
+        remove_directory(&contents)?;
     }
     // Trees, environments, and what is in trees.
     for directory in directories_in(root).flat_map(|layout| directories_in(&layout)) {
@@ -181,7 +180,7 @@ pub fn sweep(root: &Path) -> io::Result<()> {
         let Ok(metadata) = entry.metadata() else { continue };
         // A process that is about to link it finds it gone, and writes it.
         if metadata.is_file() && metadata.nlink() == 1 {
-            fs::remove_file(entry.path())?;
+            unless_gone(fs::remove_file(entry.path()))?;
         }
     }
     Ok(())
@@ -195,20 +194,16 @@ pub fn directories_in(directory: &Path) -> impl Iterator<Item = PathBuf> + use<>
         .map(|entry| entry.path())
 }
 
-/// Removes a directory and what is in it, read-only directories included.
-///
-/// # Errors
-/// What the operating system says.
-pub fn remove_directory(directory: &Path) -> io::Result<()> {
-    for entry in walkdir::WalkDir::new(directory).into_iter().filter_map(Result::ok) {
-        if entry.file_type().is_dir() {
-            fs::set_permissions(entry.path(), Permissions::from_mode(0o700))?;
-        }
-    }
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        outcome => outcome,
-    }
+/// Directories in `root` of layouts before `current`, a name that ends in a version. Those of later
+/// ones are a newer mmport's.
+fn former_layouts(root: &Path, current: &str) -> impl Iterator<Item = (u32, PathBuf)> {
+    let number = |name: &str| name.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+    let kind = current.trim_end_matches(|character: char| character.is_ascii_digit());
+    let version: Option<u32> = number(current);
+    directories_in(root).filter_map(move |path| {
+        let layout = number(path.file_name()?.to_str()?.strip_prefix(kind)?)?;
+        (Some(layout) < version).then_some((layout, path))
+    })
 }
 
 /// Whether a path's last name begins with a dot, as those of what is not complete do.
@@ -226,18 +221,14 @@ fn state(bundle: &Path, tree: &Path) -> BundleState {
     // Modules do not matter here, so any suffixes do.
     match Bundle::open(bundle, Suffixes::new([""; 0], "", 0)) {
         Err(_) => BundleState::Gone,
-        Ok(bundle) if tree.ends_with(key_of(&bundle)) => BundleState::Present,
+        Ok(bundle) if tree.ends_with(tree_key(&bundle)) => BundleState::Present,
         Ok(_) => BundleState::Replaced,
     }
 }
 
-fn is_in_use(tree: &Path, bundle: Option<&Path>, mapped: &BTreeSet<PathBuf>) -> bool {
-    let is_locked = || {
-        let Ok(lock) = File::open(tree.join(IN_USE)) else { return false };
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err()
-    };
+fn is_used(tree: &Path, bundle: Option<&Path>, mapped: &BTreeSet<PathBuf>) -> bool {
     let packages = tree.join(PACKAGES);
     bundle.is_some_and(|bundle| is_mapped(bundle, mapped))
         || mapped.iter().any(|path| path.starts_with(&packages))
-        || is_locked()
+        || is_in_use(tree)
 }

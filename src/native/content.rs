@@ -39,7 +39,7 @@ impl ContentStore {
         is_executable: bool,
         path: &Path,
     ) -> io::Result<()> {
-        let content = self.path_of(&blake3::hash(data), is_executable);
+        let content = self.path_of(data, is_executable);
         if fs::hard_link(&content, path).is_ok() {
             if is_intact(path, data, seal) {
                 return Ok(());
@@ -62,8 +62,9 @@ impl ContentStore {
         Ok(())
     }
 
-    fn path_of(&self, hash: &blake3::Hash, is_executable: bool) -> PathBuf {
-        let hash = hash.to_hex();
+    /// Where a content is stored.
+    pub(super) fn path_of(&self, data: &[u8], is_executable: bool) -> PathBuf {
+        let hash = blake3::hash(data).to_hex();
         let (directory, name) = hash.split_at(2);
         let mark = if is_executable { "-x" } else { "" };
         self.directory.join(directory).join(format!("{name}{mark}"))

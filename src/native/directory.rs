@@ -8,19 +8,19 @@
 //! ROOT/trees-v2/KEY/writing           locked by the process that is bringing something out
 //! ```
 //!
-//! Who removes a tree holds `in-use` exclusively until nothing is left, so a process that got its
-//! lock on a file which has no name any more knows that it came too late. Both locks go with their
-//! process, however it ends.
+//! Both locks go with their process, however it ends. See [`super::in_use`] for the first.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::in_use::InUse;
 use super::{create_private, is_own_directory};
 
 /// The version of the layout; a change gets a new directory, so versions never meet.
@@ -29,12 +29,13 @@ pub(super) const TREES: &str = "trees-v2";
 pub(super) const PACKAGES: &str = "site-packages";
 const NEEDS: &str = "needs";
 const BUNDLE: &str = "bundle";
-pub(super) const IN_USE: &str = "in-use";
 const WRITING: &str = "writing";
 
-/// How long a process waits for one that is bringing files out, before it does so too: writing
-/// twice is a waste, but safe.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a tree is made that somebody removes.
+const ATTEMPTS: usize = 16;
+/// How long a process waits, in all, for others that are bringing files out, before it does so too:
+/// writing twice is a waste, but safe.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it sleeps in between.
 const NAP: Duration = Duration::from_millis(3);
 
@@ -44,50 +45,63 @@ pub(super) struct TreeDirectory {
     root: PathBuf,
     directory: PathBuf,
     packages: PathBuf,
-    _in_use: File,
+    _in_use: InUse,
 }
 
 impl TreeDirectory {
     /// The tree at `directory`, if it is there.
     pub(super) fn existing(root: &Path, directory: &Path) -> Option<Self> {
-        // Somebody may be removing it; then it is gone with the second try.
-        for _ in 0..2 {
-            let in_use = OpenOptions::new().read(true).open(directory.join(IN_USE)).ok()?;
-            // A file system without locks is no reason not to use the tree.
-            let _ = flock(&in_use, FlockOperation::LockShared);
-            if in_use.metadata().ok()?.nlink() > 0 {
-                return is_own_directory(root).then(|| Self::of(root, directory, in_use));
-            }
+        if root.to_str().is_none() || !is_own_directory(root) {
+            return None;
         }
-        None
+        Some(Self::of(root, directory, InUse::existing(directory)?))
     }
 
     /// The tree at `directory`, made when it is not there.
     pub(super) fn make(root: &Path, directory: &Path, bundle: &Path) -> io::Result<Self> {
+        if root.to_str().is_none() {
+            return Err(io::Error::other("expected a path in UTF-8"));
+        }
         create_private(root)?;
         if !is_own_directory(root) {
-            return Err(io::Error::other("belongs to somebody else, or everybody may write to it"));
+            return Err(io::Error::other(
+                "belongs to somebody else, or others or everybody may write to it",
+            ));
         }
-        for _ in 0..16 {
-            create_private(&directory.join(PACKAGES))?;
-            let record = directory.join(BUNDLE);
-            if !record.exists() {
-                fs::write(record, bundle.as_os_str().as_bytes())?;
-            }
-            let in_use = open_lock(&directory.join(IN_USE))?;
-            let _ = flock(&in_use, FlockOperation::LockShared);
-            if in_use.metadata()?.nlink() > 0 && directory.join(PACKAGES).is_dir() {
-                // Shows a read-only file system now rather than in the middle of a package.
-                tempfile::Builder::new().prefix(".probe-").tempfile_in(directory)?;
-                return Ok(Self::of(root, directory, in_use));
+        for _ in 0..ATTEMPTS {
+            match Self::try_to_make(root, directory, bundle) {
+                // It is being removed.
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(Some(tree)) => return Ok(tree),
+                Err(error) => return Err(error),
             }
         }
         Err(io::Error::other("is being removed again and again"))
     }
 
-    fn of(root: &Path, directory: &Path, in_use: File) -> Self {
-        let packages = directory.join(PACKAGES);
-        Self { root: root.to_owned(), directory: directory.to_owned(), packages, _in_use: in_use }
+    fn try_to_make(root: &Path, directory: &Path, bundle: &Path) -> io::Result<Option<Self>> {
+        create_private(&directory.join(PACKAGES))?;
+        let record = directory.join(BUNDLE);
+        if !record.exists() {
+            fs::write(record, bundle.as_os_str().as_bytes())?;
+        }
+        let Some(in_use) = InUse::make(directory)? else { return Ok(None) };
+        if !directory.join(PACKAGES).is_dir() {
+            return Ok(None);
+        }
+        // Shows a read-only file system now rather than in the middle of a package.
+        tempfile::Builder::new().prefix(".probe-").tempfile_in(directory)?;
+        Ok(Some(Self::of(root, directory, in_use)))
+    }
+
+    fn of(root: &Path, directory: &Path, in_use: InUse) -> Self {
+        Self {
+            root: root.to_owned(),
+            directory: directory.to_owned(),
+            packages: directory.join(PACKAGES),
+            _in_use: in_use,
+        }
     }
 
     /// The root that the tree is below.
@@ -119,9 +133,10 @@ impl TreeDirectory {
     /// Waits until no other process is bringing files out, or `is_done` says that there is nothing
     /// left to do. `None` stands for a lock that could not be had: writing is safe without.
     pub(super) fn lock_for_writing(&self, is_done: impl Fn() -> bool) -> Option<WritingLock> {
+        static WAITED: Mutex<Duration> = Mutex::new(Duration::ZERO);
         let file = open_lock(&self.directory.join(WRITING)).ok()?;
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
+        let waited = || *WAITED.lock().unwrap_or_else(PoisonError::into_inner);
+        while waited() < PATIENCE {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Some(WritingLock { file }),
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
@@ -131,7 +146,13 @@ impl TreeDirectory {
                 return None;
             }
             std::thread::sleep(NAP);
+            *WAITED.lock().unwrap_or_else(PoisonError::into_inner) += NAP;
         }
+        tracing::warn!(
+            target: "mmport::store",
+            path = %self.directory.display(),
+            "another process has been bringing files out for long; not waiting for it any more"
+        );
         None
     }
 }
@@ -159,7 +180,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .open(path)
     {
-        // A read-only store: shared locks do not need more.
+        // A read-only store.
         Err(_) if path.exists() => File::open(path),
         opened => opened,
     }

@@ -114,6 +114,11 @@ impl StoreError {
     #[must_use]
     pub fn next_step(&self) -> String {
         match self {
+            Self::Write { source, .. } if is_about_names(source) => {
+                "leave one of the clashing or overlong names out, and rebuild the bundle with \
+                 `mmport build`"
+                    .into()
+            }
             Self::NoRoot { .. } | Self::Write { .. } => {
                 "set MMPORT_ROOT to a directory on a disk with room that you may write to".into()
             }
@@ -122,4 +127,10 @@ impl StoreError {
             }
         }
     }
+}
+
+/// Whether names are what the operating system does not take, rather than the place: a name that is
+/// too long, or a file and a directory of one name.
+pub(super) fn is_about_names(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENAMETOOLONG | libc::EEXIST | libc::EISDIR))
 }

@@ -14,8 +14,9 @@ use super::needs::{needed_entries, search_directories};
 /// The words that a C library other than glibc is known by.
 const OTHER_LIBC: &str = "musl";
 
-/// The error for the library `name`, about which the loader said `words`.
-pub(super) fn explain(bundle: &Bundle, name: &str, words: String) -> LibraryError {
+/// The error for the library `name`, about which the loader said `words` when it was opened from its
+/// file, or else from memory.
+pub(super) fn explain(bundle: &Bundle, name: &str, words: String, is_file: bool) -> LibraryError {
     let (asking, section) = asking_library(bundle, name, &words).unwrap_or((name.to_owned(), None));
     let mut facts = match distribution_of(bundle, &asking) {
         Some(Distribution { name, version }) => {
@@ -24,6 +25,10 @@ pub(super) fn explain(bundle: &Bundle, name: &str, words: String) -> LibraryErro
         None => format!("asked for by `{asking}`"),
     };
     facts += &format!(" in bundle `{}`", bundle.path().display());
+    if !is_file {
+        facts += "; opened from memory, because no file of it can be loaded: that takes `/proc`, and \
+                  finds needed libraries only by the name in their `DT_SONAME`";
+    }
     if let Some(section) = section {
         if let Some(missing) = missing_library(&section, &words) {
             facts += &format!("; looked for in {}", places(&asking, &section));

@@ -53,7 +53,7 @@ pub fn open_library(
         match load(path, flags) {
             Ok(()) => return Ok(path.to_owned()),
             Err(_) if !allows_execution(path) => {}
-            Err(words) => return Err(explain(bundle, &name, words)),
+            Err(words) => return Err(explain(bundle, &name, words, true)),
         }
     }
     memory.open(bundle, &name, flags, &mut Vec::new())
@@ -88,7 +88,7 @@ impl MemoryLibraries {
         };
         let descriptor = copy_to_memory(name, &data).map_err(memory)?;
         let path = path_of_descriptor(descriptor.as_raw_fd());
-        load(&path, flags).map_err(|words| explain(bundle, name, words))?;
+        load(&path, flags).map_err(|words| explain(bundle, name, words, false))?;
         tracing::info!(
             target: "mmport::store",
             library = name,

@@ -25,7 +25,9 @@ mod directory;
 mod elf;
 mod error;
 mod explain;
+mod in_use;
 mod library;
+mod mend;
 mod needs;
 mod progress;
 mod root;
@@ -38,10 +40,11 @@ mod write;
 
 pub use cache::{
     BundleState, CachedTree, Usage, cached_trees, directories_in, is_hidden, is_mapped,
-    mapped_files, remove_directory, remove_tree, sweep,
+    mapped_files, optional_path_as_text, path_as_text, sweep,
 };
 pub use error::{LibraryError, StoreError};
+pub use in_use::{InUse, is_in_use, remove_directory, remove_unless_in_use};
 pub use library::{MemoryLibraries, open_library};
 pub use root::{cache_root, create_private, is_own_directory, store_roots};
-pub use tree::Tree;
+pub use tree::{Tree, tree_key};
 pub use unit::{GlobError, MaterializeRules, MaterializedUnit, Unit, Units};

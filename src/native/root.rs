@@ -5,7 +5,7 @@
 //! or `/dev/shm`. Where `MMPORT_ROOT` is set nothing else is tried.
 
 use std::env;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -53,18 +53,28 @@ pub fn create_private(path: &Path) -> io::Result<()> {
 }
 
 /// Whether `path` is a directory that belongs to this user, or to root (a store that came with a
-/// container's image), and that not everybody can write to. A store that someone else can write to
-/// would let them choose the code that we load; writing by the group is how many systems set up a
-/// user of a group of their own.
+/// container's image), and that nobody else can write to: who can would choose the code that we
+/// load. Writing by this user's own group is how many systems set users up. A link to the directory
+/// has to be this user's or root's, too.
 #[must_use]
 pub fn is_own_directory(path: &Path) -> bool {
+    // SAFETY: getegid has no preconditions and cannot fail.
+    let group = unsafe { libc::getegid() };
+    let is_own_place = path.metadata().is_ok_and(|metadata| {
+        let mode = metadata.mode();
+        metadata.is_dir()
+            && is_own(&metadata)
+            && mode & 0o002 == 0
+            && (mode & 0o020 == 0 || metadata.gid() == group)
+    });
+    is_own_place && path.symlink_metadata().is_ok_and(|metadata| is_own(&metadata))
+}
+
+/// Whether a file belongs to this user or to root.
+pub(super) fn is_own(metadata: &Metadata) -> bool {
     // SAFETY: geteuid has no preconditions and cannot fail.
     let user = unsafe { libc::geteuid() };
-    path.metadata().is_ok_and(|metadata| {
-        metadata.is_dir()
-            && (metadata.uid() == user || metadata.uid() == 0)
-            && metadata.mode() & 0o002 == 0
-    })
+    metadata.uid() == user || metadata.uid() == 0
 }
 
 /// Whether libraries can be loaded from the file system that `path`, or the nearest directory above

@@ -4,9 +4,9 @@
 //! into again: a start pays one `lstat` for each unit that it imports from, and one for each
 //! extension module that it loads, whose [`Seal`] must hold.
 
-use std::fs::{self, Permissions};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -14,11 +14,12 @@ use dashmap::DashMap;
 
 use crate::bundle::{Bundle, Entry};
 
-use super::content::{ContentStore, is_intact};
+use super::content::ContentStore;
 use super::directory::{TREES, TreeDirectory};
+use super::error::is_about_names;
 use super::root::allows_execution;
 use super::seal::Seal;
-use super::write::{UnitWriter, libraries_beside, place_entry};
+use super::write::{UnitWriter, libraries_beside};
 use super::{StoreError, Units, store_roots};
 
 /// The materialized part of one bundle.
@@ -92,8 +93,9 @@ impl Tree {
         self.directory_with(bundle, unit).map(TreeDirectory::packages)
     }
 
-    /// The real file of the library `entry`, brought out and checked: what was damaged is replaced,
-    /// and so are the libraries that it needs.
+    /// The real file of the library `entry`, brought out and checked. Where it, or a library that
+    /// its unit needs, is not as it was written, all files of that unit are looked at, and what is
+    /// damaged or missing is replaced.
     ///
     /// # Errors
     /// As [`Self::materialize`].
@@ -104,17 +106,45 @@ impl Tree {
         if self.checked.insert(unit.into(), ()).is_none() {
             let record = fs::read_to_string(directory.needs(unit)).unwrap_or_default();
             for (seal, needed) in record.lines().filter_map(Seal::from_text) {
-                if !holds(seal, &directory.packages().join(needed)) {
-                    let entry = bundle.entry(needed).map_err(|source| read_error(unit, source))?;
-                    entry.map_or(Ok(()), |entry| replace(bundle, directory, unit, &entry))?;
-                }
+                self.ensure(bundle, directory, needed, seal)?;
             }
         }
-        let path = directory.packages().join(&*name);
-        if !holds(Seal::of_entry(entry), &path) {
-            replace(bundle, directory, unit, entry)?;
+        self.ensure(bundle, directory, &name, Seal::of_entry(entry))?;
+        Ok(directory.packages().join(&*name))
+    }
+
+    /// Makes sure that the file `name` is as it was written.
+    fn ensure(
+        &self,
+        bundle: &Bundle,
+        directory: &TreeDirectory,
+        name: &str,
+        seal: Seal,
+    ) -> Result<(), StoreError> {
+        if holds(seal, &directory.packages().join(name)) {
+            return Ok(());
         }
-        Ok(path)
+        let unit = self.units.holding_file(bundle, name);
+        if !directory.has(unit) {
+            // Removed, or never brought out: by a process that was killed between two units which
+            // need each other.
+            let index = self.places.iter().position(|place| {
+                place.directory.get().is_some_and(|other| std::ptr::eq(other, directory))
+            });
+            let lock = directory.lock_for_writing(|| directory.has(unit));
+            let outcome = index.map_or(Ok(()), |index| {
+                self.bring_out(bundle, index, directory, unit, &mut Vec::new())
+            });
+            drop(lock);
+            return outcome;
+        }
+        let contents = ContentStore::in_root(directory.root());
+        let lock = directory.lock_for_writing(|| false);
+        let outcome = UnitWriter::new(bundle, &contents, unit)
+            .and_then(|writer| writer.mend(directory, false))
+            .map(drop);
+        drop(lock);
+        outcome
     }
 
     /// Compares every file of the units that are there with the bundle, and replaces what differs or
@@ -125,23 +155,17 @@ impl Tree {
     pub fn verify(&self, bundle: &Bundle) -> Result<(usize, Vec<PathBuf>), StoreError> {
         let (mut looked_at, mut replaced) = (0, Vec::new());
         let entries = bundle.files_below("").map_err(|source| read_error("", source))?;
+        let names: Vec<_> =
+            entries.iter().filter(|entry| !entry.is_directory()).map(Entry::name).collect();
+        let units: BTreeSet<&str> =
+            names.iter().map(|name| self.units.holding_file(bundle, name)).collect();
         for place in &self.places {
             let Some(directory) = self.existing(bundle, place) else { continue };
-            for entry in entries.iter().filter(|entry| !entry.is_directory()) {
-                let name = entry.name();
-                let unit = self.units.holding_file(bundle, &name);
-                if !directory.has(unit) {
-                    continue;
-                }
-                looked_at += 1;
-                let path = directory.packages().join(&*name);
-                let data = entry.read().map_err(|source| read_error(unit, source))?;
-                if !fs::read(&path).is_ok_and(|found| found == *data) {
-                    // Whatever its seal says.
-                    let _ = fs::set_permissions(&path, Permissions::from_mode(0o600));
-                    replace(bundle, directory, unit, entry)?;
-                    replaced.push(path);
-                }
+            let contents = ContentStore::in_root(&place.root);
+            for unit in units.iter().filter(|unit| directory.has(unit)) {
+                let writer = UnitWriter::new(bundle, &contents, unit)?;
+                looked_at += writer.count();
+                replaced.extend(writer.mend(directory, true)?);
             }
         }
         Ok((looked_at, replaced))
@@ -183,7 +207,7 @@ impl Tree {
             };
             match brought_out {
                 // A full disk, say: the next root may have room.
-                Err(StoreError::Write { path, source, .. }) => {
+                Err(StoreError::Write { path, source, .. }) if !is_about_names(&source) => {
                     tried.push(format!("{root}: write `{}`: {source}", path.display()));
                 }
                 outcome => return outcome,
@@ -232,7 +256,7 @@ impl Tree {
     }
 
     fn path_in(&self, bundle: &Bundle, place: &Place) -> PathBuf {
-        let key = self.key.get_or_init(|| key_of(bundle));
+        let key = self.key.get_or_init(|| tree_key(bundle));
         place.root.join(TREES).join(key)
     }
 
@@ -332,7 +356,8 @@ fn no_root(bundle: &Bundle, unit: &str, tried: String) -> StoreError {
 }
 
 /// The name of a bundle's tree.
-pub(super) fn key_of(bundle: &Bundle) -> String {
+#[must_use]
+pub fn tree_key(bundle: &Bundle) -> String {
     blake3::hash(bundle.directory_bytes()).to_hex().as_str()[..32].to_owned()
 }
 
@@ -351,43 +376,4 @@ fn write_record(path: &Path, staged: &Path, record: &str) -> io::Result<()> {
         fs::create_dir_all(parent)?;
     }
     fs::rename(staged, path)
-}
-
-/// Puts the entry's content in the place of a file that has another, or none. Whoever has the old
-/// file open or mapped keeps it.
-fn replace(
-    bundle: &Bundle,
-    directory: &TreeDirectory,
-    unit: &str,
-    entry: &Entry,
-) -> Result<(), StoreError> {
-    let path = directory.packages().join(&*entry.name());
-    let seal = Seal::of_entry(entry);
-    let lock = directory.lock_for_writing(|| holds(seal, &path));
-    let data = entry.read().map_err(|source| read_error(unit, source))?;
-    if is_intact(&path, &data, seal) {
-        return Ok(());
-    }
-    tracing::warn!(
-        target: "mmport::store",
-        path = %path.display(),
-        bundle = %bundle.path().display(),
-        "damaged file is replaced"
-    );
-    let replace = || -> io::Result<()> {
-        let staging = directory.staging()?;
-        let staged = staging.path().join("file");
-        let root = directory.root();
-        place_entry(&ContentStore::in_root(root), entry, &data, &staged)?;
-        let Some(parent) = path.parent() else { return Ok(()) };
-        fs::create_dir_all(parent)?;
-        let permissions = parent.metadata()?.permissions();
-        fs::set_permissions(parent, Permissions::from_mode(0o755))?;
-        let renamed = fs::rename(&staged, &path);
-        fs::set_permissions(parent, permissions)?;
-        renamed
-    };
-    let outcome = replace();
-    drop(lock);
-    outcome.map_err(|source| StoreError::Write { unit: unit.to_owned(), path, source })
 }

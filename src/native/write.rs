@@ -1,5 +1,6 @@
 //! Bringing out one unit: its files are written beside the tree and renamed into it together.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
@@ -59,6 +60,11 @@ impl<'bundle> UnitWriter<'bundle> {
         self.entries.len()
     }
 
+    /// The unit's files.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Entry<'bundle>> {
+        self.entries.iter().filter(|entry| !entry.is_directory())
+    }
+
     /// Writes the unit at `staged`, several files at a time. Returns the entries of libraries that
     /// its own libraries need, inside and outside of the unit.
     ///
@@ -107,8 +113,7 @@ impl<'bundle> UnitWriter<'bundle> {
     }
 
     fn write_files(&self, staged: &Path) -> Result<BTreeSet<String>, StoreError> {
-        let files: Vec<&Entry> =
-            self.entries.iter().filter(|entry| !entry.is_directory()).collect();
+        let files: Vec<&Entry> = self.files().collect();
         let next = AtomicUsize::new(0);
         let outcome: Mutex<Result<BTreeSet<String>, StoreError>> = Mutex::new(Ok(BTreeSet::new()));
         let bytes = files.iter().map(|entry| entry.size()).sum();
@@ -147,12 +152,9 @@ impl<'bundle> UnitWriter<'bundle> {
     }
 
     /// Writes one entry to `path`; returns what it needs if it is a library.
-    fn write_entry(&self, entry: &Entry, path: &Path) -> Result<Vec<String>, StoreError> {
-        let data = entry
-            .read()
-            .map_err(|source| StoreError::Read { unit: self.unit.to_owned(), source })?;
-        place_entry(self.contents, entry, &data, path)
-            .map_err(|source| self.write_error(path, source))?;
+    fn write_entry(&self, entry: &Entry<'bundle>, path: &Path) -> Result<Vec<String>, StoreError> {
+        let data = self.read(entry)?;
+        self.place(entry, &data, path).map_err(|source| self.write_error(path, source))?;
         if !is_library(entry) {
             return Ok(Vec::new());
         }
@@ -162,20 +164,24 @@ impl<'bundle> UnitWriter<'bundle> {
             .unwrap_or_default())
     }
 
-    fn write_error(&self, path: &Path, source: io::Error) -> StoreError {
+    /// The data of one of the unit's entries.
+    pub(super) fn read(&self, entry: &Entry<'bundle>) -> Result<Cow<'bundle, [u8]>, StoreError> {
+        entry.read().map_err(|source| StoreError::Read { unit: self.unit.to_owned(), source })
+    }
+
+    /// Makes `path` a file with the entry's `data`.
+    pub(super) fn place(&self, entry: &Entry, data: &[u8], path: &Path) -> io::Result<()> {
+        self.contents.place(data, Seal::of_entry(entry), is_executable(entry), path)
+    }
+
+    /// Where the content of an entry is stored.
+    pub(super) fn content_of(&self, entry: &Entry, data: &[u8]) -> PathBuf {
+        self.contents.path_of(data, is_executable(entry))
+    }
+
+    pub(super) fn write_error(&self, path: &Path, source: io::Error) -> StoreError {
         StoreError::Write { unit: self.unit.to_owned(), path: path.to_owned(), source }
     }
-}
-
-/// Makes `path` a file with the entry's `data`.
-pub(super) fn place_entry(
-    contents: &ContentStore,
-    entry: &Entry,
-    data: &[u8],
-    path: &Path,
-) -> io::Result<()> {
-    let is_executable = entry.is_executable() || is_library(entry);
-    contents.place(data, Seal::of_entry(entry), is_executable, path)
 }
 
 /// All libraries in the folder of the library `name`, itself included: those that it opens by name
@@ -206,6 +212,10 @@ fn check_size(bundle: &Bundle, unit: &str, entries: &[Entry]) -> Result<(), Stor
         expected,
         found,
     })
+}
+
+fn is_executable(entry: &Entry) -> bool {
+    entry.is_executable() || is_library(entry)
 }
 
 fn is_library(entry: &Entry) -> bool {

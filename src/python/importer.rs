@@ -389,17 +389,18 @@ impl BundleImporter {
     fn execute(&self, module: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
         let py = module.py();
         let importlib = Importlib::get(py)?;
-        match self.code(py, name)? {
-            (Some(code), _) => {
-                let namespace = module.getattr(intern!(py, "__dict__"))?;
-                importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
-                if name == PKG_RESOURCES {
-                    register_loader(module);
-                }
-                Ok(())
-            }
-            (None, _) => importlib.exec_dynamic(module),
+        let found = self.find(name);
+        if let Some(Found::Module(FoundModule { kind: FoundKind::Extension(_), .. })) = found {
+            return importlib.exec_dynamic(module);
         }
+        if let (Some(code), _) = self.code(py, name)? {
+            let namespace = module.getattr(intern!(py, "__dict__"))?;
+            importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
+            if name == PKG_RESOURCES {
+                register_loader(module);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -39,7 +39,6 @@ pub enum MountError {
 pub struct MountedBundle {
     bundle: Bundle,
     archive: Box<str>,
-    information: Option<BuildInformation>,
     tree: Tree,
     memory: MemoryLibraries,
 }
@@ -67,12 +66,10 @@ impl MountedBundle {
         let absolute = std::path::absolute(path).map_err(|_| MountError::Path(path.to_owned()))?;
         let archive: Box<str> =
             absolute.to_str().ok_or_else(|| MountError::Path(path.to_owned()))?.into();
-        let information = bundle.information()?;
-        let tree = Tree::new(Units::of_bundle(information.as_ref(), &absolute)?);
+        let tree = Tree::new(Units::of_bundle(bundle.information()?, &absolute)?);
         let mounted = Arc::new(Self {
             bundle,
             archive: archive.clone(),
-            information,
             tree,
             memory: MemoryLibraries::default(),
         });
@@ -117,7 +114,8 @@ impl MountedBundle {
     /// What the bundle was built for, if `mmport build` wrote it.
     #[must_use]
     pub fn information(&self) -> Option<&BuildInformation> {
-        self.information.as_ref()
+        // Read without a mistake when the bundle was mounted.
+        self.bundle.information().ok().flatten()
     }
 
     /// The path that Python is shown for `directory` (no slash at its end), brought out as files

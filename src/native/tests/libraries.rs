@@ -217,3 +217,52 @@ fn hostile_libraries_are_no_danger_to_the_reader() {
         let _ = super::super::elf::DynamicSection::parse(&damaged);
     }
 }
+
+/// Two packages whose libraries need each other's folder; the second has data, too.
+fn two_packages(tag: &str) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let name = format!("libother{tag}.so");
+    let place = directory.path().join("other").join(&name);
+    let other = compile("int seven(void) { return 7; }", &place, &[&format!("-Wl,-soname,{name}")]);
+    let library = compile(
+        "int seven(void); int answer(void) { return 6 * seven(); }",
+        &directory.path().join("pkg/native.so"),
+        &[place.to_str().unwrap(), "-Wl,-rpath,$ORIGIN/../other"],
+    );
+    Fixture::new(&[
+        ("pkg/__init__.py", b""),
+        ("pkg/native.so", &library),
+        ("other/__init__.py", b""),
+        (&format!("other/{name}"), &other),
+        ("other/deep/model.bin", b"model"),
+    ])
+}
+
+#[test]
+fn a_needed_package_that_is_gone_comes_back_whole() {
+    let fixture = two_packages("gone");
+    let entry = fixture.bundle.entry("pkg/native.so").unwrap().unwrap();
+    let path = fixture.tree().library(&fixture.bundle, &entry).unwrap();
+    let other = path.parent().unwrap().parent().unwrap().join("other");
+    crate::native::remove_directory(&other).unwrap();
+    fixture.tree().library(&fixture.bundle, &entry).unwrap();
+    assert_eq!(fs::read(other.join("deep/model.bin")).unwrap(), b"model");
+    assert_eq!(answer(&path), 42);
+}
+
+#[test]
+fn what_is_missing_beside_a_damaged_library_comes_back_with_it() {
+    let fixture = two_packages("beside");
+    let entry = fixture.bundle.entry("pkg/native.so").unwrap().unwrap();
+    let path = fixture.tree().library(&fixture.bundle, &entry).unwrap();
+    let other = path.parent().unwrap().parent().unwrap().join("other");
+    // As one that removes old files leaves it: directories, and nothing in them.
+    for name in ["libotherbeside.so", "__init__.py", "deep/model.bin"] {
+        fs::remove_file(other.join(name)).unwrap();
+    }
+    fixture.tree().library(&fixture.bundle, &entry).unwrap();
+    assert_eq!(fs::read(other.join("deep/model.bin")).unwrap(), b"model");
+    assert!(other.join("__init__.py").is_file());
+    let mode = fs::metadata(other.join("deep")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o555);
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Cursor, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
@@ -207,11 +208,11 @@ fn the_next_root_is_taken_when_one_fails_in_the_middle() {
     let roots = vec![first.clone(), fixture.root()];
     let tree = Tree::in_roots(Units::default(), roots);
     tree.materialize(&fixture.bundle, "space/inner").unwrap();
-    // No room for the package, though the tree is there: a file is in its place's parent's place.
-    let packages = fs::read_dir(first.join("trees-v2")).unwrap().next().unwrap().unwrap().path();
-    fs::write(packages.join("site-packages/other"), b"").unwrap();
-    let fixture_with_other = &fixture.bundle;
-    let location = tree.materialize(fixture_with_other, "other/data").unwrap();
+    // The tree was there a moment ago, and nothing can be written to it any more.
+    let directory = fs::read_dir(first.join("trees-v2")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_dir_all(&directory).unwrap();
+    fs::write(directory, b"").unwrap();
+    let location = tree.materialize(&fixture.bundle, "other/data").unwrap();
     assert!(location.starts_with(fixture.root()), "{}", location.display());
 }
 
@@ -243,4 +244,53 @@ fn a_tree_in_use_says_so() {
     assert!(lock_it().is_err());
     drop(tree);
     lock_it().unwrap();
+}
+
+#[test]
+fn what_others_have_planted_is_not_waited_for() {
+    let fixture = Fixture::new(PACKAGES);
+    let tree = fixture.tree();
+    let location = tree.materialize(&fixture.bundle, "data").unwrap().to_owned();
+    drop(tree);
+    let in_use = location.parent().unwrap().join("in-use");
+    fs::remove_file(&in_use).unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(&in_use).status().unwrap();
+    assert!(fifo.success());
+    // Opening a FIFO for reading would wait for a writer; that it cannot be locked is no matter.
+    assert_eq!(fixture.tree().materialize(&fixture.bundle, "data").unwrap(), location);
+}
+
+#[test]
+fn a_root_that_a_foreign_group_can_write_to_is_not_used() {
+    let fixture = Fixture::new(PACKAGES);
+    fs::create_dir(fixture.root()).unwrap();
+    let own = rustix::process::getegid().as_raw();
+    if std::os::unix::fs::chown(fixture.root(), None, Some(own + 1)).is_err() {
+        return; // Only root may give a directory to a group that it is not in.
+    }
+    let is_used = |mode| {
+        fs::set_permissions(fixture.root(), fs::Permissions::from_mode(mode)).unwrap();
+        fixture.tree().materialize(&fixture.bundle, "data").is_ok()
+    };
+    assert!(!is_used(0o770));
+    assert!(is_used(0o750));
+}
+
+#[test]
+fn clashing_names_are_the_bundles_fault() {
+    let long = format!("data/{}", "x".repeat(300));
+    let fixture = Fixture::new(&[("data/__init__.py", b""), (&long, b"x")]);
+    let error = fixture.tree().materialize(&fixture.bundle, "data").unwrap_err();
+    assert!(matches!(error, StoreError::Write { .. }), "{error}");
+    assert!(error.next_step().contains("rebuild the bundle"), "{}", error.next_step());
+}
+
+#[test]
+fn a_root_whose_path_is_not_text_is_not_used() {
+    let fixture = Fixture::new(PACKAGES);
+    let name = std::ffi::OsStr::from_bytes(b"r\xff");
+    let roots = vec![fixture.directory.path().join(name), fixture.root()];
+    let tree = Tree::in_roots(Units::default(), roots);
+    let location = tree.materialize(&fixture.bundle, "data").unwrap();
+    assert!(location.starts_with(fixture.root()));
 }
