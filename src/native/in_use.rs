@@ -12,12 +12,16 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::root::is_own;
 
 /// The file that is locked.
 const IN_USE: &str = "in-use";
+/// The least number of a descriptor that is kept; lower ones are for programs.
+const HIGH: i32 = 64;
+/// The one behind the standard streams, where fewer may be open than that.
+const FIRST_FREE: i32 = 3;
 
 /// A directory that is in use as long as this lives.
 #[derive(Debug)]
@@ -47,8 +51,16 @@ impl InUse {
             return Err(io::Error::other("belongs to somebody else"));
         }
         let _ = flock(&file, FlockOperation::LockShared);
-        Ok((file.metadata()?.nlink() > 0).then_some(Self { _file: file }))
+        Ok((file.metadata()?.nlink() > 0).then(|| Self { _file: out_of_the_way(file) }))
     }
+}
+
+/// The same open file under a number that no program expects anything of: it stays open, and in a
+/// process without standard streams it would be taken for one of them.
+fn out_of_the_way(file: File) -> File {
+    let moved =
+        fcntl_dupfd_cloexec(&file, HIGH).or_else(|_| fcntl_dupfd_cloexec(&file, FIRST_FREE));
+    moved.map_or(file, File::from)
 }
 
 /// Whether a process uses the directory.
