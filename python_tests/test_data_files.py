@@ -78,7 +78,6 @@ CASES = [
         creates=("html/_static/styles/furo.css", "latex/thing.tex", "text/index.pot"),
         names_only=("*.doctrees/*", "*/.buildinfo", "*.pickle", "*.pot"),
         changing=(r"loading translations \[fr\]... .*", r"\\date\{.*\}"),
-        quick=True,
     ),
 ]
 
