@@ -147,7 +147,7 @@ def test_progress_is_shown_on_a_terminal_when_it_takes_long(
     mmport: Path, build: Build, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     """After a second, and it is wiped away before the program shows anything."""
-    data = {f"package/file{number}": os.urandom(64 << 10) for number in range(400)}
+    data = {f"package/file{number}": os.urandom(32 << 10) for number in range(1200)}
     main = "import package\nprint('done')\n"
     files = {"__main__.py": main, "package/__init__.py": b"", **data}
     bundle = build("--source", write_files(tmp_path / "source", files))

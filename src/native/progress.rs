@@ -6,7 +6,7 @@
 use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -21,6 +21,7 @@ pub(super) struct Progress<'unit> {
     unit: &'unit str,
     files: usize,
     is_shown: bool,
+    started: Instant,
     done: AtomicUsize,
     is_finished: AtomicBool,
 }
@@ -33,6 +34,7 @@ impl<'unit> Progress<'unit> {
             unit,
             files,
             is_shown,
+            started: Instant::now(),
             done: AtomicUsize::new(0),
             is_finished: AtomicBool::new(false),
         }
@@ -50,7 +52,8 @@ impl<'unit> Progress<'unit> {
 
     /// Shows the progress until [`Self::finish`] is called.
     pub(super) fn show(&self) {
-        std::thread::park_timeout(DELAY);
+        // This thread may have come late.
+        std::thread::park_timeout(DELAY.saturating_sub(self.started.elapsed()));
         if self.is_finished.load(Ordering::Acquire) {
             return;
         }
