@@ -34,7 +34,8 @@ fn describe(path: &Path) -> Result<(), Box<dyn Error>> {
     // What counts as a module depends on the Python: here the embedded one, without -O.
     let bundle = Bundle::open(path, identity::suffixes(0))?;
     println!("entries: {}, modules: {}", bundle.entry_count(), bundle.module_count());
-    if let Some(entry) = bundle.information()?.and_then(|information| information.entry) {
+    let information = bundle.information()?;
+    if let Some(entry) = information.and_then(|information| information.entry.as_ref()) {
         println!("entry point: {entry}");
     }
     for distribution in bundle.contents()?.distributions {
