@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from comparison.measurement import new_directories, pin, spawn
-from comparison.options import REPOSITORY, interpreter
+from comparison.options import add_places, interpreter
 from comparison.preparation import (
     ComparisonError,
     Preparation,
@@ -115,18 +115,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=7, help="rounds of starts (default: 7)")
     parser.add_argument("--builds", type=int, default=2, help="rounds of builds (default: 2)")
-    parser.add_argument(
-        "--mmport",
-        type=Path,
-        default=REPOSITORY / "target" / "release" / "mmport",
-        help="the command to measure (default: target/release/mmport)",
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=REPOSITORY / "target" / "benches",
-        help="where environments and bundles are kept (default: target/benches)",
-    )
+    add_places(parser)
     arguments = parser.parse_args()
     arguments.words = set(arguments.words)
     if arguments.rounds < 1 or arguments.builds < 1:

@@ -12,6 +12,22 @@ from .preparation import ComparisonError, Preparation, checked_output
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the command and the place of what is made for it."""
+    parser.add_argument(
+        "--mmport",
+        type=Path,
+        default=REPOSITORY / "target" / "release" / "mmport",
+        help="the command to measure (default: target/release/mmport)",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=REPOSITORY / "target" / "benches",
+        help="where environments and bundles are kept (default: target/benches)",
+    )
+
+
 def add_options(parser: argparse.ArgumentParser, cases: list[Case], rounds: int) -> None:
     """Add the cases, and the options that say what is measured and where it is kept."""
     parser.add_argument(
@@ -23,22 +39,11 @@ def add_options(parser: argparse.ArgumentParser, cases: list[Case], rounds: int)
     parser.add_argument(
         "--rounds", type=int, default=rounds, help=f"rounds per case (default: {rounds})"
     )
-    parser.add_argument(
-        "--mmport",
-        type=Path,
-        default=REPOSITORY / "target" / "release" / "mmport",
-        help="the command to measure (default: target/release/mmport)",
-    )
+    add_places(parser)
     parser.add_argument(
         "--python",
         help="interpreter of the virtual environments; has to be the version that mmport embeds "
         "(default: the one that it embeds)",
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=REPOSITORY / "target" / "benches",
-        help="where environments and bundles are kept (default: target/benches)",
     )
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
 

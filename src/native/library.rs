@@ -142,3 +142,24 @@ fn copy_to_memory(name: &str, data: &[u8]) -> io::Result<OwnedFd> {
     )?;
     Ok(file.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+
+    use super::copy_to_memory;
+
+    #[test]
+    fn a_file_in_memory_is_sealed() {
+        let descriptor = copy_to_memory("pkg/native.so", b"content").unwrap();
+        let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+        let mut content = String::new();
+        File::open(&path).unwrap().read_to_string(&mut content).unwrap();
+        assert_eq!(content, "content");
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        assert!(file.write_all(b"other").is_err());
+        assert!(file.set_len(3).is_err() && file.set_len(30).is_err());
+    }
+}

@@ -31,12 +31,12 @@ impl UnitWriter<'_> {
                 continue;
             }
             let data = self.read(entry)?;
-            let is_as_written = if everything {
-                looks_intact && fs::read(&path).is_ok_and(|found| found == *data)
+            let is_as_written = if looks_intact {
+                fs::read(&path).is_ok_and(|found| found == *data)
             } else {
-                false
+                is_intact(&path, &data, seal)
             };
-            if is_as_written || (!looks_intact && is_intact(&path, &data, seal)) {
+            if is_as_written {
                 continue;
             }
             tracing::warn!(

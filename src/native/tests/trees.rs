@@ -294,3 +294,15 @@ fn a_root_whose_path_is_not_text_is_not_used() {
     let location = tree.materialize(&fixture.bundle, "data").unwrap();
     assert!(location.starts_with(fixture.root()));
 }
+
+#[test]
+fn a_root_that_belongs_to_somebody_else_is_not_used() {
+    let fixture = Fixture::new(PACKAGES);
+    fs::create_dir(fixture.root()).unwrap();
+    let other = rustix::process::geteuid().as_raw() + 1;
+    if std::os::unix::fs::chown(fixture.root(), Some(other), None).is_err() {
+        return; // Only root may give a directory away.
+    }
+    let error = fixture.tree().materialize(&fixture.bundle, "data").unwrap_err();
+    assert!(error.to_string().contains("belongs to somebody else"), "{error}");
+}
