@@ -57,7 +57,11 @@ class BundleFinder:
         """Find a module on ``path`` (``sys.path`` by default), in its order."""
 
     def invalidate_caches(self) -> None:
-        """Do nothing: the finder keeps no cache of its own."""
+        """Serve bundles from the files that have replaced theirs, from now on.
+
+        Modules that are loaded, and their loaders, keep what they were loaded from. A bundle whose
+        file is gone, or is no bundle any more, is served as it was opened.
+        """
 
     def find_distributions(
         self, context: DistributionFinder.Context | None = None
@@ -88,7 +92,7 @@ class BundleImporter:
         """Find a module in this directory."""
 
     def invalidate_caches(self) -> None:
-        """Do nothing: the bundle's index is made once, when it is opened."""
+        """Do nothing: the finder looks for bundles that were replaced."""
 
     def create_module(self, spec: ModuleSpec) -> types.ModuleType | None:
         """Create an extension module; ``None`` (the default module) for all others."""

@@ -84,8 +84,9 @@ impl Bundle {
             } else if base.ends_with(".py") {
                 "source"
             } else if base.ends_with(".pyc") {
-                let data = entry.read_unverified()?;
-                *contents.bytecode.entry(python_of(&data)).or_default() += 1;
+                // `verify` says what is wrong with it.
+                let python = entry.read_with(python_of).unwrap_or_else(|_| "none (damaged)".into());
+                *contents.bytecode.entry(python).or_default() += 1;
                 "bytecode"
             } else if is_shared_library(base.as_bytes()) {
                 contents.libraries.push(name.clone().into_owned());

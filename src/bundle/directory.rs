@@ -1,8 +1,9 @@
-//! The zip central directory, walked in place.
+//! The zip central directory.
 //!
 //! [`CentralDirectory::locate`] finds the end record (zip64 too) and the start of the archive,
-//! which may stand behind a `#!` line or an executable; [`CentralDirectory::headers`] then yields
-//! one borrowed [`Header`] per entry without allocating. Nothing here trusts a number in the file:
+//! which may stand behind a `#!` line or an executable. Its bytes are copied out of the map once, so
+//! that names, sizes and checksums stay what they were when the bundle was opened;
+//! [`CentralDirectory::headers`] yields one borrowed [`Header`] per entry without allocating. Nothing here trusts a number in the file:
 //! each is checked against the map before it is used. The layout is that of PKWARE's APPNOTE
 //! 6.3.10, sections 4.3.12 to 4.3.16 and 4.5.3; where zips in the wild differ from it, CPython's
 //! `Lib/zipimport.py` decides.
@@ -24,22 +25,22 @@ const ZIP64_EXTRA_ID: u16 = 1;
 const UTF8_FLAG: u16 = 0x800;
 const ENCRYPTED_FLAG: u16 = 0x1;
 
-/// Where the central directory of a zip lies.
-#[derive(Debug, Clone, Copy)]
+/// The central directory of a zip.
+#[derive(Debug)]
 pub struct CentralDirectory {
-    /// First byte of the first header, in the file.
-    pub start: usize,
-    /// One past the last byte of the last header.
-    pub end: usize,
+    /// All headers, one after the other.
+    pub bytes: Box<[u8]>,
+    /// Where they start in the file.
+    start: usize,
     /// What has to be added to each offset that the zip states, because bytes were put before it.
-    pub archive_start: u64,
+    archive_start: u64,
 }
 
-/// One entry as the central directory states it. Offsets are into the file.
+/// One entry as the central directory states it.
 #[derive(Debug, Clone, Copy)]
-pub struct Header<'map> {
+pub struct Header<'directory> {
     /// The name's bytes, as stored.
-    pub name: &'map [u8],
+    pub name: &'directory [u8],
     /// Whether the name is declared to be UTF-8 (otherwise it is code page 437).
     pub is_utf8: bool,
     /// Whether the data is encrypted, which no importer serves.
@@ -58,8 +59,8 @@ pub struct Header<'map> {
     pub local_header: u64,
     /// Unix mode and type of the file, or 0 where the zip was made elsewhere.
     pub mode: u32,
-    /// Where this header starts, in the file.
-    pub offset: usize,
+    /// Where this header starts in the directory. It fits: a directory is smaller than 4 GiB.
+    pub ordinal: u32,
 }
 
 /// Reads a little-endian `u16`; the caller has checked the bounds.
@@ -127,48 +128,39 @@ impl CentralDirectory {
                 format!("{}", end.directory_size),
             ));
         }
-        Ok(Self { start, end: end.at, archive_start })
+        Ok(Self { bytes: map[start..end.at].into(), start, archive_start })
     }
 
     /// Walks the headers in the order of the directory.
-    pub fn headers<'map>(&self, map: &'map [u8], path: &'map Path) -> Headers<'map> {
-        Headers { map, path, directory: *self, at: self.start }
+    pub fn headers<'directory>(&'directory self, path: &'directory Path) -> Headers<'directory> {
+        Headers { directory: self, path, at: 0 }
     }
 
-    /// Parses the header at `offset`, which must be one that [`Self::headers`] yielded.
+    /// Parses the header at `ordinal`, which must be one that [`Self::headers`] yielded.
     ///
     /// # Errors
     /// [`BundleError::Corrupt`] when no sound header starts there.
-    pub fn header_at<'map>(
-        &self,
-        map: &'map [u8],
-        path: &Path,
-        offset: usize,
-    ) -> Result<Header<'map>, BundleError> {
-        self.parse(map, path, offset).map(|(header, _)| header)
+    pub fn header_at(&self, path: &Path, ordinal: u32) -> Result<Header<'_>, BundleError> {
+        self.parse(path, ordinal as usize).map(|(header, _)| header)
     }
 
     /// Parses one header; also returns where the next one starts.
-    fn parse<'map>(
-        &self,
-        map: &'map [u8],
-        path: &Path,
-        offset: usize,
-    ) -> Result<(Header<'map>, usize), BundleError> {
+    fn parse(&self, path: &Path, at: usize) -> Result<(Header<'_>, usize), BundleError> {
         let corrupt = |what, expected: String, found: String| BundleError::Corrupt {
             path: path.to_owned(),
-            offset: offset as u64,
+            offset: (self.start + at) as u64,
             what,
             expected,
             found,
         };
-        let directory = map.get(..self.end).unwrap_or(map);
-        let fixed = directory.get(offset..).and_then(|rest| rest.get(..HEADER_SIZE));
+        let directory = &*self.bytes;
+        let end = self.start + directory.len();
+        let fixed = directory.get(at..).and_then(|rest| rest.get(..HEADER_SIZE));
         let Some(fixed) = fixed else {
             return Err(corrupt(
                 "central directory header",
-                format!("{HEADER_SIZE} bytes before offset {}", self.end),
-                format!("{}", self.end.saturating_sub(offset)),
+                format!("{HEADER_SIZE} bytes before offset {end}"),
+                format!("{}", directory.len().saturating_sub(at)),
             ));
         };
         if &fixed[..4] != HEADER_SIGNATURE {
@@ -179,14 +171,14 @@ impl CentralDirectory {
             ));
         }
         let flags = u16_at(fixed, 8);
-        let name_end = offset + HEADER_SIZE + usize::from(u16_at(fixed, 28));
+        let name_end = at + HEADER_SIZE + usize::from(u16_at(fixed, 28));
         let extra_end = name_end + usize::from(u16_at(fixed, 30));
         let next = extra_end + usize::from(u16_at(fixed, 32));
-        if next > self.end {
+        if next > directory.len() {
             return Err(corrupt(
                 "name, extra field and comment of a central directory header",
-                format!("an end at or before offset {}", self.end),
-                format!("offset {next}"),
+                format!("an end at or before offset {end}"),
+                format!("offset {}", self.start + next),
             ));
         }
         let mut compressed_size = u64::from(u32_at(fixed, 20));
@@ -216,7 +208,7 @@ impl CentralDirectory {
             ));
         };
         let header = Header {
-            name: &directory[offset + HEADER_SIZE..name_end],
+            name: &directory[at + HEADER_SIZE..name_end],
             is_utf8: flags & UTF8_FLAG != 0,
             is_encrypted: flags & ENCRYPTED_FLAG != 0,
             method: u16_at(fixed, 10),
@@ -227,34 +219,34 @@ impl CentralDirectory {
             local_header,
             // The upper half holds the Unix mode when the upper byte of "made by" is 3.
             mode: if fixed[5] == 3 { u32_at(fixed, 38) >> 16 } else { 0 },
-            offset,
+            ordinal: at as u32,
         };
         Ok((header, next))
     }
 }
 
 /// The headers of a central directory; made by [`CentralDirectory::headers`].
-pub struct Headers<'map> {
-    map: &'map [u8],
-    path: &'map Path,
-    directory: CentralDirectory,
+pub struct Headers<'directory> {
+    directory: &'directory CentralDirectory,
+    path: &'directory Path,
     at: usize,
 }
 
-impl<'map> Iterator for Headers<'map> {
-    type Item = Result<Header<'map>, BundleError>;
+impl<'directory> Iterator for Headers<'directory> {
+    type Item = Result<Header<'directory>, BundleError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.directory.end {
+        let directory = self.directory;
+        if self.at >= directory.bytes.len() {
             return None;
         }
-        match self.directory.parse(self.map, self.path, self.at) {
+        match directory.parse(self.path, self.at) {
             Ok((header, next)) => {
                 self.at = next;
                 Some(Ok(header))
             }
             Err(error) => {
-                self.at = self.directory.end;
+                self.at = directory.bytes.len();
                 Some(Err(error))
             }
         }

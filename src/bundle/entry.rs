@@ -1,6 +1,9 @@
 //! One entry of a bundle and its bytes.
 //!
-//! Stored data is borrowed from the map; compressed data is decompressed, at every read.
+//! Data is looked at only while its map is [guarded](super::Mapping::read), and always checked
+//! against the size and the checksum that the central directory stated when the bundle was opened. So
+//! a bundle that is cut off, overwritten or damaged while it is in use gives errors, never other
+//! bytes. Stored data is seen in place; compressed data is decompressed, at every read.
 
 use std::borrow::Cow;
 
@@ -89,16 +92,29 @@ impl<'bundle> Entry<'bundle> {
     /// [`BundleError::Entry`] when the local header is not sound or the data reaches outside the
     /// file.
     pub fn data_offset(&self) -> Result<u64, BundleError> {
-        self.stored_bytes().map(|(offset, _)| offset)
+        self.bundle.mapping().read(|map| self.stored_bytes(map).map(|(offset, _)| offset))?
     }
 
-    /// The data. CRC-32 is checked.
+    /// A copy of the data.
     ///
     /// # Errors
     /// [`BundleError::Entry`] when the data cannot be reached, decompressed or does not match its size
-    /// or checksum.
-    pub fn read(&self) -> Result<Cow<'bundle, [u8]>, BundleError> {
-        let data = self.read_unverified()?;
+    /// or checksum; [`BundleError::CutOff`].
+    pub fn read(&self) -> Result<Vec<u8>, BundleError> {
+        self.bundle.mapping().read(|map| self.checked_data(map).map(Cow::into_owned))?
+    }
+
+    /// Runs `read` on the data, in place where it is stored.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; the result of `read` is dropped where the file was cut off under it.
+    pub fn read_with<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T, BundleError> {
+        self.bundle.mapping().read(|map| self.checked_data(map).map(|data| read(&data)))?
+    }
+
+    /// The data, with the checksum that the central directory states.
+    fn checked_data<'map>(&self, map: &'map [u8]) -> Result<Cow<'map, [u8]>, BundleError> {
+        let data = self.data(map)?;
         let crc = crc32fast::hash(&data);
         if crc != self.header.crc {
             return Err(self.error(
@@ -110,16 +126,11 @@ impl<'bundle> Entry<'bundle> {
         Ok(data)
     }
 
-    /// The data without a look at its CRC-32: for bytecode, which CPython too loads from a `.pyc`
-    /// file as it is, and which an application start reads by the megabyte.
-    ///
-    /// # Errors
-    /// As [`Self::read`], but for the checksum.
-    pub fn read_unverified(&self) -> Result<Cow<'bundle, [u8]>, BundleError> {
+    fn data<'map>(&self, map: &'map [u8]) -> Result<Cow<'map, [u8]>, BundleError> {
         if self.header.is_encrypted {
             return Err(self.error("data", "no encryption".into(), "encrypted data".into()));
         }
-        let (_, stored) = self.stored_bytes()?;
+        let (_, stored) = self.stored_bytes(map)?;
         let size = self.header.size;
         let mismatch = |found: Mismatch| self.error(found.what, found.expected, found.found);
         match self.compression() {
@@ -144,8 +155,7 @@ impl<'bundle> Entry<'bundle> {
     }
 
     /// Follows the local header to the bytes in the file.
-    fn stored_bytes(&self) -> Result<(u64, &'bundle [u8]), BundleError> {
-        let map: &'bundle [u8] = self.bundle.bytes();
+    fn stored_bytes<'map>(&self, map: &'map [u8]) -> Result<(u64, &'map [u8]), BundleError> {
         let outside = |what, end: Option<u64>| {
             self.error(
                 what,

@@ -81,6 +81,18 @@ pub enum BundleError {
         found: String,
     },
 
+    /// The file was made shorter while it was in use.
+    #[error(
+        "read bundle `{}`: expected its {expected} bytes, found that it was cut off while in use",
+        path.display()
+    )]
+    CutOff {
+        /// The bundle.
+        path: PathBuf,
+        /// Size of the file in bytes when it was opened.
+        expected: usize,
+    },
+
     /// The bundle has no entry of that name.
     #[error("read entry `{entry}` of bundle `{}`: no such entry", path.display())]
     NoEntry {
@@ -110,6 +122,9 @@ impl BundleError {
                  `mmport build`"
                     .into()
             }
+            Self::CutOff { .. } => "start the program again; replace a bundle in use by renaming \
+                                    another file to its name, as `mmport build` does"
+                .into(),
             Self::NoEntry { path, .. } => {
                 format!("`mmport inspect {}` lists what is inside", path.display())
             }

@@ -4,7 +4,7 @@
 //! as `pkg/mod`. A slot says at once whether the stem is an extension module, a source, bytecode,
 //! a package, or a directory that only has something below it, so that finding a module is one
 //! hash of `prefix + name` and one probe. No name is copied: a slot keeps where its stem lies in
-//! the mapped directory (names that are not UTF-8 are decoded into a side buffer first, as
+//! the central directory (names that are not UTF-8 are decoded into a side buffer first, as
 //! zipimport decodes code page 437).
 //!
 //! Names that no file system would give (absolute, with `.` or `..` components, with NUL or a
@@ -53,7 +53,7 @@ impl ModuleFiles {
 /// Everything the bundle has under one stem.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    /// Where the stem's bytes are: in the map, or behind it in the side buffer.
+    /// Where the stem's bytes are: in the directory, or behind it in the side buffer.
     position: u64,
     length: u32,
     /// `stem/` has entries below it.
@@ -93,18 +93,18 @@ impl<'name> Name<'name> {
 }
 
 impl Index {
-    /// Walks the central directory of `map` and indexes every name.
+    /// Walks the central directory and indexes every name.
     ///
     /// # Errors
     /// [`BundleError::Corrupt`] when a header is not sound.
     pub(super) fn build(
-        map: &[u8],
         path: &Path,
-        directory: &CentralDirectory,
+        central: &CentralDirectory,
         suffixes: &Suffixes,
     ) -> Result<Self, BundleError> {
+        let directory_bytes = &*central.bytes;
         // A header is at least 46 bytes and real names average 40, so this rarely grows.
-        let expected = (directory.end - directory.start) / 96;
+        let expected = directory_bytes.len() / 96;
         let mut index = Self {
             slots: Vec::with_capacity(expected),
             table: HashTable::with_capacity(expected),
@@ -118,62 +118,67 @@ impl Index {
         let mut parent: &[u8] = b"";
         let mut parent_slot: Option<u32> = None;
         let mut parent_is_servable = true;
-        for header in directory.headers(map, path) {
+        for header in central.headers(path) {
             let header = header?;
             index.entries += 1;
-            // The directory fits in 4 GiB: `locate` made sure.
-            let ordinal = (header.offset - directory.start) as u32;
+            let ordinal = header.ordinal;
             if !header.is_utf8 && !header.name.is_ascii() {
                 if is_servable(header.name) {
-                    index.add_decoded(map, &header, ordinal, suffixes);
+                    index.add_decoded(directory_bytes, &header, ordinal, suffixes);
                 }
                 continue;
             }
-            let name = Name { bytes: header.name, position: header.offset as u64 + 46 };
+            let name = Name { bytes: header.name, position: u64::from(ordinal) + 46 };
             let split = memchr::memrchr(b'/', name.bytes);
             let directory = split.map_or(&b""[..], |at| &name.bytes[..at]);
             if directory != parent {
                 parent = directory;
                 parent_is_servable = directory.is_empty() || is_servable(directory);
                 parent_slot = if parent_is_servable {
-                    index.add_directory(map, &name.cut(directory.len()))
+                    index.add_directory(directory_bytes, &name.cut(directory.len()))
                 } else {
                     None
                 };
             }
             let base = split.map_or(name.bytes, |at| &name.bytes[at + 1..]);
             if parent_is_servable && split != Some(0) && is_component(base) {
-                index.add_file(map, &name, split, parent_slot, ordinal, suffixes);
+                index.add_file(directory_bytes, &name, split, parent_slot, ordinal, suffixes);
             }
         }
         Ok(index)
     }
 
     /// Adds an entry whose name has to be decoded first.
-    fn add_decoded(&mut self, map: &[u8], header: &Header, ordinal: u32, suffixes: &Suffixes) {
+    fn add_decoded(
+        &mut self,
+        directory_bytes: &[u8],
+        header: &Header,
+        ordinal: u32,
+        suffixes: &Suffixes,
+    ) {
         let text = decode_cp437(header.name);
-        let position = (map.len() + self.decoded.len()) as u64;
+        let position = (directory_bytes.len() + self.decoded.len()) as u64;
         self.decoded.extend_from_slice(text.as_bytes());
         let name = Name { bytes: text.as_bytes(), position };
         let split = name.bytes.iter().rposition(|byte| *byte == b'/');
-        let parent = self.add_directory(map, &name.cut(split.unwrap_or(0)));
-        self.add_file(map, &name, split, parent, ordinal, suffixes);
+        let parent = self.add_directory(directory_bytes, &name.cut(split.unwrap_or(0)));
+        self.add_file(directory_bytes, &name, split, parent, ordinal, suffixes);
     }
 
     /// Makes sure that a directory and all directories above it have slots; returns its own, or
     /// `None` for the root.
-    fn add_directory(&mut self, map: &[u8], name: &Name) -> Option<u32> {
+    fn add_directory(&mut self, directory_bytes: &[u8], name: &Name) -> Option<u32> {
         if name.bytes.is_empty() {
             return None;
         }
-        let own = self.slot_mut(map, name);
+        let own = self.slot_mut(directory_bytes, name);
         let mut slot = own;
         let mut end = name.bytes.len();
         // A loop, because a hostile name may have thousands of components.
         while !std::mem::replace(&mut self.slots[slot as usize].is_directory, true) {
             let Some(at) = memchr::memrchr(b'/', &name.bytes[..end]) else { break };
             end = at;
-            slot = self.slot_mut(map, &name.cut(end));
+            slot = self.slot_mut(directory_bytes, &name.cut(end));
         }
         Some(own)
     }
@@ -181,7 +186,7 @@ impl Index {
     /// Adds one file to the slot of its stem.
     fn add_file(
         &mut self,
-        map: &[u8],
+        directory_bytes: &[u8],
         name: &Name,
         split: Option<usize>,
         parent_slot: Option<u32>,
@@ -196,7 +201,12 @@ impl Index {
         let parent = &name.bytes[..base_start.saturating_sub(1)];
         if parent == b"__pycache__" || parent.ends_with(b"/__pycache__") {
             if let Some(stem) = suffixes.cached_stem(base) {
-                self.add_cached(map, &parent[..parent.len() - b"__pycache__".len()], stem, ordinal);
+                self.add_cached(
+                    directory_bytes,
+                    &parent[..parent.len() - b"__pycache__".len()],
+                    stem,
+                    ordinal,
+                );
             }
             return;
         }
@@ -206,18 +216,18 @@ impl Index {
             | FileKind::Extension(stem, _)) => (stem, kind),
             FileKind::Typing => return,
             FileKind::Data => {
-                self.mark_files(map, name, parent_slot);
+                self.mark_files(directory_bytes, name, parent_slot);
                 return;
             }
         };
         let is_init = stem == b"__init__";
         if matches!(kind, FileKind::Extension(..)) {
-            self.mark_files(map, name, parent_slot);
+            self.mark_files(directory_bytes, name, parent_slot);
         }
         let slot = match (is_init, parent_slot) {
             (true, Some(slot)) => slot,
-            (true, None) => self.slot_mut(map, name), // `__init__.py` at the root: just a module.
-            (false, _) => self.slot_mut(map, &name.cut(base_start + stem.len())),
+            (true, None) => self.slot_mut(directory_bytes, name), // `__init__.py` at the root: just a module.
+            (false, _) => self.slot_mut(directory_bytes, &name.cut(base_start + stem.len())),
         };
         let slot = &mut self.slots[slot as usize];
         let files =
@@ -237,10 +247,10 @@ impl Index {
     }
 
     /// Adds `directory__pycache__/stem.TAG.pyc` to the slot of `directory/stem`. The stem is not a
-    /// run of bytes in the map, so it goes to the side buffer; bundles for one Python have none.
-    fn add_cached(&mut self, map: &[u8], directory: &[u8], stem: &[u8], ordinal: u32) {
+    /// run of bytes in the directory, so it goes to the side buffer; bundles for one Python have none.
+    fn add_cached(&mut self, directory_bytes: &[u8], directory: &[u8], stem: &[u8], ordinal: u32) {
         let is_package = stem == b"__init__" && !directory.is_empty();
-        let position = (map.len() + self.decoded.len()) as u64;
+        let position = (directory_bytes.len() + self.decoded.len()) as u64;
         let mut key = directory.to_vec();
         if is_package {
             key.pop(); // the slash: a package's slot is its directory's
@@ -248,7 +258,7 @@ impl Index {
             key.extend_from_slice(stem);
         }
         self.decoded.extend_from_slice(&key);
-        let slot = self.slot_mut(map, &Name { bytes: &key, position });
+        let slot = self.slot_mut(directory_bytes, &Name { bytes: &key, position });
         let slot = &mut self.slots[slot as usize];
         if is_package {
             slot.package.cached = ordinal;
@@ -258,7 +268,7 @@ impl Index {
     }
 
     /// Notes that every directory above a file carries files besides Python's.
-    fn mark_files(&mut self, map: &[u8], name: &Name, parent_slot: Option<u32>) {
+    fn mark_files(&mut self, directory_bytes: &[u8], name: &Name, parent_slot: Option<u32>) {
         let mut slot = parent_slot;
         while let Some(number) = slot {
             let current = &mut self.slots[number as usize];
@@ -270,18 +280,18 @@ impl Index {
             slot = name.bytes[..length]
                 .iter()
                 .rposition(|byte| *byte == b'/')
-                .map(|at| self.slot_mut(map, &name.cut(at)));
+                .map(|at| self.slot_mut(directory_bytes, &name.cut(at)));
         }
     }
 
     /// The slot of a stem, made when there is none.
-    fn slot_mut(&mut self, map: &[u8], name: &Name) -> u32 {
+    fn slot_mut(&mut self, directory_bytes: &[u8], name: &Name) -> u32 {
         let Self { slots, table, hasher, decoded, .. } = self;
         let hash = hasher.hash_one(Stem(name.bytes));
         let entry = table.entry(
             hash,
-            |slot| stem_of(map, decoded, &slots[*slot as usize]) == name.bytes,
-            |slot| hasher.hash_one(Stem(stem_of(map, decoded, &slots[*slot as usize]))),
+            |slot| stem_of(directory_bytes, decoded, &slots[*slot as usize]) == name.bytes,
+            |slot| hasher.hash_one(Stem(stem_of(directory_bytes, decoded, &slots[*slot as usize]))),
         );
         match entry {
             hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
@@ -302,18 +312,18 @@ impl Index {
         }
     }
 
-    fn slot(&self, map: &[u8], stem: &[u8]) -> Option<&Slot> {
+    fn slot(&self, directory_bytes: &[u8], stem: &[u8]) -> Option<&Slot> {
         let hash = self.hasher.hash_one(Stem(stem));
-        let number = self
-            .table
-            .find(hash, |slot| stem_of(map, &self.decoded, &self.slots[*slot as usize]) == stem)?;
+        let number = self.table.find(hash, |slot| {
+            stem_of(directory_bytes, &self.decoded, &self.slots[*slot as usize]) == stem
+        })?;
         Some(&self.slots[*number as usize])
     }
 
     /// What an import of the module at `stem` (`pkg/mod`) finds. The order is that of CPython's
     /// `FileFinder.find_spec`: a package before a module before a namespace portion.
-    pub(super) fn find(&self, map: &[u8], stem: &[u8]) -> Option<Found> {
-        let slot = self.slot(map, stem)?;
+    pub(super) fn find(&self, directory_bytes: &[u8], stem: &[u8]) -> Option<Found> {
+        let slot = self.slot(directory_bytes, stem)?;
         let found = |is_package, kind| Some(Found::Module(FoundModule { is_package, kind }));
         if let Some(kind) = self.choose(&slot.package) {
             return found(true, kind);
@@ -341,29 +351,29 @@ impl Index {
     }
 
     /// Whether `directory` is a regular package, that is, has an `__init__`.
-    pub(super) fn is_regular_package(&self, map: &[u8], directory: &[u8]) -> bool {
-        self.slot(map, directory).is_some_and(|slot| !slot.package.is_empty())
+    pub(super) fn is_regular_package(&self, directory_bytes: &[u8], directory: &[u8]) -> bool {
+        self.slot(directory_bytes, directory).is_some_and(|slot| !slot.package.is_empty())
     }
 
     /// Whether `directory` is a directory, with an entry of its own or only entries below it.
-    pub(super) fn is_directory(&self, map: &[u8], directory: &[u8]) -> bool {
-        self.slot(map, directory).is_some_and(|slot| slot.is_directory)
+    pub(super) fn is_directory(&self, directory_bytes: &[u8], directory: &[u8]) -> bool {
+        self.slot(directory_bytes, directory).is_some_and(|slot| slot.is_directory)
     }
 
     /// Whether anything below `directory` is not a Python file.
-    pub(super) fn carries_files(&self, map: &[u8], directory: &[u8]) -> bool {
-        self.slot(map, directory).is_some_and(|slot| slot.carries_files)
+    pub(super) fn carries_files(&self, directory_bytes: &[u8], directory: &[u8]) -> bool {
+        self.slot(directory_bytes, directory).is_some_and(|slot| slot.carries_files)
     }
 
     /// Directories at the root, in the order in which they were first met.
     pub(super) fn root_directories<'index>(
         &'index self,
-        map: &'index [u8],
+        directory_bytes: &'index [u8],
     ) -> impl Iterator<Item = &'index [u8]> {
         self.slots
             .iter()
             .filter(|slot| slot.is_directory)
-            .map(move |slot| stem_of(map, &self.decoded, slot))
+            .map(move |slot| stem_of(directory_bytes, &self.decoded, slot))
             .filter(|stem| memchr::memchr(b'/', stem).is_none())
     }
 
@@ -388,13 +398,17 @@ impl std::hash::Hash for Stem<'_> {
 }
 
 /// The bytes of a slot's stem.
-fn stem_of<'bytes>(map: &'bytes [u8], decoded: &'bytes [u8], slot: &Slot) -> &'bytes [u8] {
+fn stem_of<'bytes>(
+    directory_bytes: &'bytes [u8],
+    decoded: &'bytes [u8],
+    slot: &Slot,
+) -> &'bytes [u8] {
     let start = slot.position as usize;
     let length = slot.length as usize;
-    if start < map.len() {
-        &map[start..start + length]
+    if start < directory_bytes.len() {
+        &directory_bytes[start..start + length]
     } else {
-        &decoded[start - map.len()..start - map.len() + length]
+        &decoded[start - directory_bytes.len()..start - directory_bytes.len() + length]
     }
 }
 

@@ -1,20 +1,45 @@
 //! The memory map of a bundle file: the only place where mmport maps a file.
 //!
-//! Invariant: the map is read-only and private, its length is the file's length when it was
-//! opened, and it lives as long as anything borrows from it (everything that does holds an `Arc`
-//! of its [`Bundle`](super::Bundle)).
+//! Invariant: the map is read-only and private, and its length is the file's length when it was
+//! opened. Its bytes are only seen through [`Mapping::read`], which notices when the file was cut
+//! off; whoever reads checks them against what was known when the file was opened.
 
-use std::fs::File;
-use std::ops::Deref;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::BundleError;
+use super::guard::read_guarded;
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+}
 
 /// A bundle file, mapped.
 #[derive(Debug)]
 pub struct Mapping {
     path: PathBuf,
     map: memmap2::Mmap,
+    identity: Identity,
+    /// Whether a part of the file was missing when it was read.
+    is_cut_off: AtomicBool,
 }
 
 impl Mapping {
@@ -34,14 +59,15 @@ impl Mapping {
             });
         }
         let file = File::open(path).map_err(open_error)?;
+        let identity = Identity::of(&file.metadata().map_err(open_error)?);
         // SAFETY: the map is private and read-only, so nothing in this process writes through
         // it. What remains is the hazard that every reader of mapped files shares: another
         // process that truncates or rewrites the file in place while it is mapped. `mmport
-        // build` never does (it writes beside the file and renames), a rename or an unlink
-        // leaves this map as it was, and all bytes read from the map are bounds-checked and
-        // treated as untrusted.
+        // build` never does (it writes beside the file and renames), and a rename or an unlink
+        // leaves this map as it was. `read` survives a truncation, and no decision that safety
+        // depends on is made by looking at mapped bytes twice.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(open_error)?;
-        Ok(Self { path: path.to_owned(), map })
+        Ok(Self { path: path.to_owned(), map, identity, is_cut_off: AtomicBool::new(false) })
     }
 
     /// The path that was opened, as it was given.
@@ -49,12 +75,32 @@ impl Mapping {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
 
-impl Deref for Mapping {
-    type Target = [u8];
+    /// The size of the file when it was opened, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.map.len()
+    }
 
-    fn deref(&self) -> &[u8] {
-        &self.map
+    /// Whether there is another file at the path by now, or other content in this one.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.path.metadata().is_ok_and(|metadata| Identity::of(&metadata) != self.identity)
+    }
+
+    /// Runs `read` on the whole file.
+    ///
+    /// # Errors
+    /// [`BundleError::CutOff`] when the file has become shorter than what was read; the result of
+    /// `read` is dropped.
+    pub fn read<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T, BundleError> {
+        if !self.is_cut_off.load(Ordering::Relaxed)
+            && let Some(outcome) = read_guarded(&self.map, read)
+        {
+            return Ok(outcome);
+        }
+        // There are zeros in the map now.
+        self.is_cut_off.store(true, Ordering::Relaxed);
+        Err(BundleError::CutOff { path: self.path.clone(), expected: self.map.len() })
     }
 }

@@ -13,6 +13,7 @@ mod directory;
 mod entry;
 mod error;
 mod found;
+mod guard;
 mod index;
 mod information;
 mod mapping;

@@ -18,17 +18,15 @@ pub struct Names {
 }
 
 impl Names {
-    pub(super) fn build<'map>(
-        headers: impl Iterator<Item = Result<Header<'map>, BundleError>>,
-        directory_start: usize,
+    pub(super) fn build<'directory>(
+        headers: impl Iterator<Item = Result<Header<'directory>, BundleError>>,
     ) -> Result<Self, BundleError> {
         let mut sorted = Vec::new();
         for header in headers {
             let header = header?;
             let name = header.name.strip_suffix(b"/").unwrap_or(header.name);
             if is_servable(name) {
-                let ordinal = (header.offset - directory_start) as u32;
-                sorted.push((decode_name(&header).into(), ordinal));
+                sorted.push((decode_name(&header).into(), header.ordinal));
             }
         }
         // Stable, so of equal names the last one stands last.

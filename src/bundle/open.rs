@@ -1,4 +1,4 @@
-//! An open bundle: its map, its index, and the ways to its entries.
+//! An open bundle: its map, its central directory, its index, and the ways to its entries.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -32,12 +32,12 @@ impl Bundle {
     /// looked at when they are read.
     pub fn open(path: &Path, suffixes: Suffixes) -> Result<Self, BundleError> {
         let mapping = Mapping::open(path)?;
-        let directory = CentralDirectory::locate(&mapping, path)?;
-        let index = Index::build(&mapping, path, &directory, &suffixes)?;
+        let directory = mapping.read(|bytes| CentralDirectory::locate(bytes, path))??;
+        let index = Index::build(path, &directory, &suffixes)?;
         tracing::debug!(
             target: "mmport::bundle",
             bundle = %path.display(),
-            bytes = mapping.len(),
+            bytes = mapping.size(),
             entries = index.entries(),
             modules = index.modules(),
             "opened"
@@ -58,16 +58,28 @@ impl Bundle {
         self.mapping.path()
     }
 
-    /// The whole file.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    /// The file.
+    pub(super) fn mapping(&self) -> &Mapping {
         &self.mapping
+    }
+
+    /// The size of the file when it was opened, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.mapping.size()
+    }
+
+    /// Whether there is another file at the path by now, or other content in this one. A file that is
+    /// gone is not replaced.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.mapping.is_replaced()
     }
 
     /// The bytes of the central directory: names, sizes and checksums of all entries.
     #[must_use]
     pub fn directory_bytes(&self) -> &[u8] {
-        &self.mapping[self.directory.start..self.directory.end]
+        &self.directory.bytes
     }
 
     /// The suffixes by which this bundle was indexed.
@@ -105,16 +117,16 @@ impl Bundle {
             Some(stem) => {
                 stem[..prefix.len()].copy_from_slice(prefix.as_bytes());
                 stem[prefix.len()..].copy_from_slice(name.as_bytes());
-                self.index.find(&self.mapping, stem)
+                self.index.find(&self.directory.bytes, stem)
             }
-            None => self.index.find(&self.mapping, [prefix, name].concat().as_bytes()),
+            None => self.index.find(&self.directory.bytes, [prefix, name].concat().as_bytes()),
         }
     }
 
     /// `pkg.__init__`: the file that makes a package of `pkg/`, as a plain module.
     fn find_initializer(&self, prefix: &str) -> Option<Found> {
         let directory = prefix.trim_end_matches('/');
-        match self.index.find(&self.mapping, directory.as_bytes())? {
+        match self.index.find(&self.directory.bytes, directory.as_bytes())? {
             Found::Module(found) if found.is_package => {
                 Some(Found::Module(FoundModule { is_package: false, ..found }))
             }
@@ -125,25 +137,25 @@ impl Bundle {
     /// Whether `directory` (no slash at its end) has an `__init__`.
     #[must_use]
     pub fn is_regular_package(&self, directory: &str) -> bool {
-        self.index.is_regular_package(&self.mapping, directory.as_bytes())
+        self.index.is_regular_package(&self.directory.bytes, directory.as_bytes())
     }
 
     /// Whether the bundle has a directory of that name (no slash at its end).
     #[must_use]
     pub fn is_directory(&self, directory: &str) -> bool {
-        self.index.is_directory(&self.mapping, directory.as_bytes())
+        self.index.is_directory(&self.directory.bytes, directory.as_bytes())
     }
 
     /// Whether anything below `directory` (no slash at its end) is not a Python file.
     #[must_use]
     pub fn carries_files(&self, directory: &str) -> bool {
-        self.index.carries_files(&self.mapping, directory.as_bytes())
+        self.index.carries_files(&self.directory.bytes, directory.as_bytes())
     }
 
     /// Whether any directory at the root, but for metadata, carries more than Python files.
     #[must_use]
     pub fn has_packages_with_files(&self) -> bool {
-        self.index.root_directories(&self.mapping).any(|name| {
+        self.index.root_directories(&self.directory.bytes).any(|name| {
             std::str::from_utf8(name)
                 .is_ok_and(|name| !is_metadata_directory(name) && self.carries_files(name))
         })
@@ -162,7 +174,7 @@ impl Bundle {
     #[must_use]
     pub fn metadata_directories(&self) -> Vec<&str> {
         self.index
-            .root_directories(&self.mapping)
+            .root_directories(&self.directory.bytes)
             .filter_map(|name| std::str::from_utf8(name).ok())
             .filter(|name| is_metadata_directory(name))
             .collect()
@@ -174,8 +186,7 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Corrupt`] when no sound header starts there.
     pub fn entry_at(&self, ordinal: u32) -> Result<Entry<'_>, BundleError> {
-        let offset = self.directory.start + ordinal as usize;
-        let header = self.directory.header_at(&self.mapping, self.path(), offset)?;
+        let header = self.directory.header_at(self.path(), ordinal)?;
         Ok(Entry::new(self, header))
     }
 
@@ -191,7 +202,7 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleError::NoEntry`] when there is none, and what [`Entry::read`] finds wrong.
-    pub fn read(&self, name: &str) -> Result<Cow<'_, [u8]>, BundleError> {
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, BundleError> {
         let entry = self.entry(name)?.filter(|entry| !entry.is_directory());
         entry
             .ok_or_else(|| BundleError::NoEntry {
@@ -223,7 +234,7 @@ impl Bundle {
 
     fn read_information(&self) -> Result<Option<BuildInformation>, BundleError> {
         // `mmport build` puts this entry first, so the usual case is one header, not all names.
-        let first = self.directory.headers(&self.mapping, self.path()).next().transpose()?;
+        let first = self.directory.headers(self.path()).next().transpose()?;
         let entry = match first {
             Some(header) if header.name == INFORMATION_ENTRY.as_bytes() => {
                 Some(Entry::new(self, header))
@@ -244,15 +255,16 @@ impl Bundle {
         if let Some(names) = self.names.get() {
             return Ok(names);
         }
-        let headers = self.directory.headers(&self.mapping, self.path());
-        let names = Names::build(headers, self.directory.start)?;
+        let names = Names::build(self.directory.headers(self.path()))?;
         Ok(self.names.get_or_init(|| names))
     }
 }
 
 /// The name of a header as text: UTF-8 where that is declared (with replacement characters where
 /// it is not true), else code page 437.
-pub(super) fn decode_name<'map>(header: &super::directory::Header<'map>) -> Cow<'map, str> {
+pub(super) fn decode_name<'directory>(
+    header: &super::directory::Header<'directory>,
+) -> Cow<'directory, str> {
     if header.is_utf8 || header.name.is_ascii() {
         String::from_utf8_lossy(header.name)
     } else {

@@ -224,7 +224,7 @@ fn the_later_of_two_entries_counts() {
     assert_eq!(&*bundle.read("a.py").unwrap(), b"second");
     let Some(Found::Module(found)) = bundle.find("", "a") else { panic!("not found") };
     let FoundKind::Source { source, .. } = found.kind else { panic!("no source") };
-    assert_eq!(&*bundle.entry_at(source).unwrap().read().unwrap(), b"second");
+    assert_eq!(bundle.entry_at(source).unwrap().read().unwrap(), b"second");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn exercise(bundle: &Bundle) {
     let _ = bundle.children("");
     let _ = bundle.children("pkg/");
     for entry in bundle.entries_below("").unwrap_or_default() {
-        let _ = (entry.name(), entry.data_offset(), entry.read_unverified());
+        let _ = (entry.name(), entry.data_offset(), entry.read());
         let name = entry.name();
         let (prefix, base) = name.rsplit_once('/').unwrap_or(("", &name));
         let stem = base.split('.').next().unwrap_or(base);

@@ -77,7 +77,7 @@ fn look(arguments: &InspectArguments) -> Result<Inspection, Failure> {
     let units = Units::of_bundle(built_for.as_ref(), bundle.path())?;
     Ok(Inspection {
         bundle: bundle.path().to_owned(),
-        bytes: bundle.bytes().len(),
+        bytes: bundle.size(),
         entries: bundle.entry_count(),
         fits_this_python: built_for.as_ref().and_then(identity::misfit).is_none(),
         contents: bundle.contents()?,

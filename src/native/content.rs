@@ -1,7 +1,9 @@
 //! Contents: one copy of each file, however many bundles have it.
 //!
-//! Layout: `ROOT/contents-v1/HH/REST` (and `REST-x` for what is executable), where `HHREST` is the
-//! blake3 hash of the content in hexadecimal. The files of all trees below the same root are hard
+//! Layout: `ROOT/contents-v1/HH/REST` (`REST-x` for what is executable, `REST-NAME` for libraries),
+//! where `HHREST` is the blake3 hash of the content in hexadecimal. `NAME` begins the hash of the
+//! entry's name: the dynamic loader takes two links to one file for one library, so a content that a
+//! bundle has at two places is kept twice, as it is in a virtual environment. The files of all trees below the same root are hard
 //! links to it, so a content that two bundles share takes its room once, and goes with the last of
 //! them. Where the file system has no hard links, or a file has as many as it can have, a tree gets
 //! its own copy.
@@ -20,6 +22,17 @@ use super::seal::Seal;
 /// The version of the layout.
 pub(super) const CONTENTS: &str = "contents-v1";
 
+/// What a file is for; contents are shared among files of the same use.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Use<'entry> {
+    /// It is read.
+    Read,
+    /// It is run.
+    Execute,
+    /// It is an extension module or a shared library, at the entry of this name.
+    Load(&'entry [u8]),
+}
+
 /// The contents below one root.
 #[derive(Debug)]
 pub(super) struct ContentStore {
@@ -36,10 +49,10 @@ impl ContentStore {
         &self,
         data: &[u8],
         seal: Seal,
-        is_executable: bool,
+        used: Use<'_>,
         path: &Path,
     ) -> io::Result<()> {
-        let content = self.path_of(data, is_executable);
+        let content = self.path_of(data, used);
         if fs::hard_link(&content, path).is_ok() {
             if is_intact(path, data, seal) {
                 return Ok(());
@@ -51,7 +64,7 @@ impl ContentStore {
             let _ = fs::remove_file(&content);
         }
         // Where there is none yet, or it has as many links as a file can have.
-        write_sealed(data, seal, is_executable, path)?;
+        write_sealed(data, seal, used, path)?;
         // Sharing is a gain, not a need: whatever stands in the way, the tree has its file.
         if let Err(error) = fs::hard_link(path, &content)
             && error.kind() == io::ErrorKind::NotFound
@@ -63,10 +76,14 @@ impl ContentStore {
     }
 
     /// Where a content is stored.
-    pub(super) fn path_of(&self, data: &[u8], is_executable: bool) -> PathBuf {
+    pub(super) fn path_of(&self, data: &[u8], used: Use<'_>) -> PathBuf {
         let hash = blake3::hash(data).to_hex();
         let (directory, name) = hash.split_at(2);
-        let mark = if is_executable { "-x" } else { "" };
+        let mark = match used {
+            Use::Read => String::new(),
+            Use::Execute => "-x".into(),
+            Use::Load(entry) => format!("-{}", &blake3::hash(entry).to_hex()[..16]),
+        };
         self.directory.join(directory).join(format!("{name}{mark}"))
     }
 }
@@ -87,8 +104,8 @@ pub(super) fn is_intact(path: &Path, data: &[u8], seal: Seal) -> bool {
     same
 }
 
-fn write_sealed(data: &[u8], seal: Seal, is_executable: bool, path: &Path) -> io::Result<()> {
-    let mode = if is_executable { 0o555 } else { 0o444 };
+fn write_sealed(data: &[u8], seal: Seal, used: Use<'_>, path: &Path) -> io::Result<()> {
+    let mode = if matches!(used, Use::Read) { 0o444 } else { 0o555 };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(data)?;
     seal.apply(&file)

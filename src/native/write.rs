@@ -1,6 +1,5 @@
 //! Bringing out one unit: its files are written beside the tree and renamed into it together.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
@@ -12,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::bundle::{Bundle, BundleError, Entry, is_shared_library};
 
 use super::StoreError;
-use super::content::ContentStore;
+use super::content::{ContentStore, Use};
 use super::elf::DynamicSection;
 use super::needs::needed_entries;
 use super::progress::Progress;
@@ -165,18 +164,18 @@ impl<'bundle> UnitWriter<'bundle> {
     }
 
     /// The data of one of the unit's entries.
-    pub(super) fn read(&self, entry: &Entry<'bundle>) -> Result<Cow<'bundle, [u8]>, StoreError> {
+    pub(super) fn read(&self, entry: &Entry<'bundle>) -> Result<Vec<u8>, StoreError> {
         entry.read().map_err(|source| StoreError::Read { unit: self.unit.to_owned(), source })
     }
 
     /// Makes `path` a file with the entry's `data`.
     pub(super) fn place(&self, entry: &Entry, data: &[u8], path: &Path) -> io::Result<()> {
-        self.contents.place(data, Seal::of_entry(entry), is_executable(entry), path)
+        self.contents.place(data, Seal::of_entry(entry), use_of(entry), path)
     }
 
     /// Where the content of an entry is stored.
     pub(super) fn content_of(&self, entry: &Entry, data: &[u8]) -> PathBuf {
-        self.contents.path_of(data, is_executable(entry))
+        self.contents.path_of(data, use_of(entry))
     }
 
     pub(super) fn write_error(&self, path: &Path, source: io::Error) -> StoreError {
@@ -202,7 +201,7 @@ pub(super) fn libraries_beside(bundle: &Bundle, name: &str) -> Result<Vec<String
 fn check_size(bundle: &Bundle, unit: &str, entries: &[Entry]) -> Result<(), StoreError> {
     let found =
         entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.compressed_size()));
-    let expected = bundle.bytes().len() as u64;
+    let expected = bundle.size() as u64;
     if found <= expected {
         return Ok(());
     }
@@ -214,8 +213,12 @@ fn check_size(bundle: &Bundle, unit: &str, entries: &[Entry]) -> Result<(), Stor
     })
 }
 
-fn is_executable(entry: &Entry) -> bool {
-    entry.is_executable() || is_library(entry)
+fn use_of<'entry>(entry: &Entry<'entry>) -> Use<'entry> {
+    match (is_library(entry), entry.is_executable()) {
+        (true, _) => Use::Load(entry.name_bytes()),
+        (false, true) => Use::Execute,
+        (false, false) => Use::Read,
+    }
 }
 
 fn is_library(entry: &Entry) -> bool {

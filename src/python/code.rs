@@ -49,22 +49,30 @@ impl CodeRequest<'_> {
     }
 
     fn sourceless<'py>(&self, py: Python<'py>, bytecode: u32) -> PyResult<Bound<'py, PyAny>> {
-        let data = self
-            .bundle
-            .entry_at(bytecode)
-            .and_then(|entry| entry.read_unverified())
-            .map_err(|error| self.failed(py, error))?;
-        let header =
-            PycHeader::parse(&data, Importlib::get(py)?.magic, self.name).map_err(|error| {
-                match error {
-                    // As CPython: a cut-off header is an EOFError, the rest ImportErrors.
-                    BytecodeError::Truncated { .. } => {
-                        pyo3::exceptions::PyEOFError::new_err(error.to_string())
-                    }
-                    error => self.failed(py, error),
+        let magic = Importlib::get(py)?.magic;
+        self.with_data(py, bytecode, |data| {
+            let header = PycHeader::parse(data, magic, self.name).map_err(|error| match error {
+                // As CPython: a cut-off header is an EOFError, the rest ImportErrors.
+                BytecodeError::Truncated { .. } => {
+                    pyo3::exceptions::PyEOFError::new_err(error.to_string())
                 }
+                error => self.failed(py, error),
             })?;
-        self.unmarshal(py, header.marshal)
+            self.unmarshal(py, header.marshal)
+        })
+    }
+
+    /// Runs `read` on the data of the entry at `ordinal`, in place.
+    fn with_data<T>(
+        &self,
+        py: Python<'_>,
+        ordinal: u32,
+        read: impl FnOnce(&[u8]) -> PyResult<T>,
+    ) -> PyResult<T> {
+        self.bundle
+            .entry_at(ordinal)
+            .and_then(|entry| entry.read_with(read))
+            .map_err(|error| self.failed(py, error))?
     }
 
     /// The code object of `bytecode` if it may stand for `source`.
@@ -75,32 +83,31 @@ impl CodeRequest<'_> {
         source: u32,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let importlib = Importlib::get(py)?;
-        let data = self
-            .bundle
-            .entry_at(bytecode)
-            .and_then(|entry| entry.read_unverified())
-            .map_err(|error| self.failed(py, error))?;
-        let header = match PycHeader::parse(&data, importlib.magic, self.name) {
-            Ok(header) => header,
-            Err(error) => {
+        let code = self.with_data(py, bytecode, |data| {
+            let header = match PycHeader::parse(data, importlib.magic, self.name) {
+                Ok(header) => header,
+                Err(error) => {
+                    tracing::debug!(
+                        target: "mmport::bytecode", module = self.name, %error, "bytecode not used"
+                    );
+                    return Ok(None);
+                }
+            };
+            if !self.is_current(py, &header, source)? {
                 tracing::debug!(
-                    target: "mmport::bytecode", module = self.name, %error, "bytecode not used"
+                    target: "mmport::bytecode",
+                    module = self.name,
+                    error = "made from another source",
+                    "bytecode not used"
                 );
                 return Ok(None);
             }
-        };
-        if !self.is_current(py, &header, source)? {
-            tracing::debug!(
-                target: "mmport::bytecode",
-                module = self.name,
-                error = "made from another source",
-                "bytecode not used"
-            );
-            return Ok(None);
+            self.unmarshal(py, header.marshal).map(Some)
+        })?;
+        if let Some(code) = &code {
+            importlib.fix_co_filename(py, code, self.path)?;
         }
-        let code = self.unmarshal(py, header.marshal)?;
-        importlib.fix_co_filename(py, &code, self.path)?;
-        Ok(Some(code))
+        Ok(code)
     }
 
     fn is_current(&self, py: Python<'_>, header: &PycHeader, source: u32) -> PyResult<bool> {

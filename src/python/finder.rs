@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 use crate::bundle::Found;
 
 use super::BundleImporter;
+use super::hooks::remount_replaced;
 use super::importlib::Importlib;
 use super::metadata::find_distributions;
 use super::path_hook::importer_for_path;
@@ -66,7 +67,10 @@ impl BundleFinder {
         outcome
     }
 
-    fn invalidate_caches(&self) {}
+    /// Looks for bundles whose files were replaced.
+    fn invalidate_caches(&self, py: Python<'_>) -> PyResult<()> {
+        remount_replaced(py)
+    }
 
     #[pyo3(signature = (context=None))]
     fn find_distributions<'py>(

@@ -57,6 +57,40 @@ pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult
     Ok(())
 }
 
+/// Serves bundles from the files that have replaced theirs: from now on they are found anew, and so
+/// is the directory of their packages on `sys.path`. What is loaded stays as it is.
+pub(super) fn remount_replaced(py: Python<'_>) -> PyResult<()> {
+    let remounted = py.detach(MountedBundle::remount_replaced);
+    if remounted.is_empty() {
+        return Ok(());
+    }
+    let sys = py.import(intern!(py, "sys"))?;
+    let cache = sys.getattr(intern!(py, "path_importer_cache"))?;
+    let path = sys.getattr(intern!(py, "path"))?;
+    for (former, mounted) in remounted {
+        if let Ok(cache) = cache.cast::<PyDict>() {
+            for (entry, finder) in cache.copy()?.iter() {
+                let importer = finder.cast::<BundleImporter>();
+                if importer.is_ok_and(|importer| Arc::ptr_eq(&importer.get().mounted(), &former)) {
+                    cache.del_item(entry)?;
+                }
+            }
+        }
+        let Ok(path) = path.cast::<PyList>() else { continue };
+        let Some(tree) = mounted.tree() else { continue };
+        let former_tree = former.tree();
+        match former_tree.and_then(|former| path.index(former).ok()) {
+            Some(position) => path.set_item(position, tree)?,
+            None => {
+                if let Ok(position) = path.index(format!("{}/", mounted.archive())) {
+                    path.insert(position + 1, tree)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Takes the finders of others for places in the bundle, such as the `zipimporter` by which plain
 /// `python BUNDLE` has started, out of `sys.path_importer_cache`.
 fn forget_other_importers(py: Python<'_>, mounted: &MountedBundle) -> PyResult<()> {

@@ -2,7 +2,10 @@
 //!
 //! A place in a bundle has one spelling or two: `BUNDLE/pkg` always, and `TREE/pkg` too where the
 //! package is materialized. [`MountedBundle::location`] gives the one that Python is shown,
-//! [`MountedBundle::of_path`] understands both. A bundle is opened and mapped once per process.
+//! [`MountedBundle::of_path`] understands both. A bundle is opened and mapped once per process, and
+//! again only where its file was replaced and the program asks to look
+//! ([`MountedBundle::remount_replaced`]): loaders of modules that are loaded keep what they were
+//! loaded from.
 //!
 //! Where no directory takes a package that should be materialized, it stays in the bundle: its code
 //! runs, its extension modules are opened from memory, and its data can be read as resources, but a
@@ -41,6 +44,9 @@ pub struct MountedBundle {
     archive: Box<str>,
     tree: Tree,
     memory: MemoryLibraries,
+    /// Where the packages were of bundles that this one has replaced: the `__path__` of packages that
+    /// are loaded.
+    former_trees: Vec<PathBuf>,
 }
 
 impl MountedBundle {
@@ -62,19 +68,48 @@ impl MountedBundle {
     /// # Errors
     /// [`MountError`], when its build information cannot be used.
     pub fn adopt(bundle: Bundle) -> Result<Arc<Self>, MountError> {
+        let mounted = Arc::new(Self::new(bundle, Vec::new())?);
+        // Somebody else may have been faster; then theirs is the one.
+        Ok(Arc::clone(MOUNTED.entry(mounted.archive.clone()).or_insert(mounted).value()))
+    }
+
+    fn new(bundle: Bundle, former_trees: Vec<PathBuf>) -> Result<Self, MountError> {
         let path = bundle.path();
         let absolute = std::path::absolute(path).map_err(|_| MountError::Path(path.to_owned()))?;
-        let archive: Box<str> =
-            absolute.to_str().ok_or_else(|| MountError::Path(path.to_owned()))?.into();
+        let archive = absolute.to_str().ok_or_else(|| MountError::Path(path.to_owned()))?.into();
         let tree = Tree::new(Units::of_bundle(bundle.information()?, &absolute)?);
-        let mounted = Arc::new(Self {
-            bundle,
-            archive: archive.clone(),
-            tree,
-            memory: MemoryLibraries::default(),
-        });
-        // Somebody else may have been faster; then theirs is the one.
-        Ok(Arc::clone(MOUNTED.entry(archive).or_insert(mounted).value()))
+        Ok(Self { bundle, archive, tree, memory: MemoryLibraries::default(), former_trees })
+    }
+
+    /// Mounts the files that have replaced those of mounted bundles. Returns each former bundle with
+    /// the one that is served from now on. A file that is no bundle (yet) replaces nothing.
+    #[must_use]
+    pub fn remount_replaced() -> Vec<(Arc<Self>, Arc<Self>)> {
+        let replaced: Vec<Arc<Self>> = MOUNTED
+            .iter()
+            .filter(|entry| entry.value().bundle.is_replaced())
+            .map(|entry| Arc::clone(entry.value()))
+            .collect();
+        let mut remounted = Vec::new();
+        for former in replaced {
+            let locations = former.tree.locations().map(Path::to_owned);
+            let former_trees = former.former_trees.iter().cloned().chain(locations).collect();
+            let suffixes = former.bundle.suffixes().clone();
+            let opened = Bundle::open(former.bundle.path(), suffixes)
+                .map_err(MountError::from)
+                .and_then(|bundle| Self::new(bundle, former_trees));
+            match opened {
+                Ok(mounted) => {
+                    let mounted = Arc::new(mounted);
+                    MOUNTED.insert(former.archive.clone(), Arc::clone(&mounted));
+                    remounted.push((former, mounted));
+                }
+                Err(error) => tracing::warn!(
+                    target: "mmport::bundle", %error, "not replaced: served as it was opened"
+                ),
+            }
+        }
+        remounted
     }
 
     /// The mounted bundle that `path` lies in, and the place in it: empty for the bundle itself,
@@ -97,6 +132,7 @@ impl MountedBundle {
         };
         below(&self.archive)
             .or_else(|| self.tree.locations().find_map(|location| below(location.to_str()?)))
+            .or_else(|| self.former_trees.iter().find_map(|location| below(location.to_str()?)))
     }
 
     /// The bundle.

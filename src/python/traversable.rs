@@ -54,7 +54,7 @@ impl BundlePath {
             return Err(PyFileNotFoundError::new_err(error));
         };
         let data = entry.read().map_err(|error| PyOSError::new_err(full_message(&error)))?;
-        Ok(data.into_owned())
+        Ok(data)
     }
 }
 

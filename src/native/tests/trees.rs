@@ -132,7 +132,7 @@ fn overlapping_entries_are_refused() {
 #[test]
 fn damaged_data_is_not_brought_out() {
     let fixture = Fixture::new(&[("data/__init__.py", b""), ("data/a.txt", b"some content")]);
-    let mut data = fixture.bundle.bytes().to_vec();
+    let mut data = fs::read(fixture.bundle.path()).unwrap();
     let at = fixture.bundle.entry("data/a.txt").unwrap().unwrap().data_offset().unwrap() as usize;
     data[at + 2] ^= 1;
     let fixture = Fixture::of_bytes(&data);
