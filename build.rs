@@ -39,8 +39,21 @@ for name, value in facts.items():
     print(f"{name}={value}")
 "#;
 
+/// Prints the code object of a module, marshalled, in hexadecimal digits; `{source}` are those of its
+/// source. By the file's name CPython knows the frames that it leaves out of tracebacks.
+const COMPILE: &str = r#"
+import marshal
+source = bytes.fromhex("{source}")
+print(marshal.dumps(compile(source, "<frozen importlib._bootstrap_external>", "exec", dont_inherit=True, optimize=0)).hex())
+"#;
+
+/// The module that is frozen, and what becomes of it.
+const FROZEN_SOURCE: &str = "src/python/subinterpreters.py";
+const FROZEN_CODE: &str = "subinterpreters.marshal";
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={FROZEN_SOURCE}");
     let config = pyo3_build_config::get();
     pyo3_build_config::use_pyo3_cfgs();
     pyo3_build_config::add_libpython_rpath_link_args();
@@ -55,6 +68,7 @@ fn main() {
             facts.insert(name.to_owned(), value.to_owned());
         }
     }
+    freeze(config);
     // Set by maturin, which builds the extension module and no binary; and by who builds the binary
     // for a static libpython, because pyo3 would link that into the extension module too.
     let pyo3_links = std::env::var_os("PYO3_BUILD_EXTENSION_MODULE").is_none();
@@ -70,6 +84,28 @@ fn main() {
         (false, _) if has_library(config, &facts) => link_executables(config, &facts),
         (false, _) => {} // Enough for the extension module.
     }
+}
+
+/// Compiles the module that subinterpreters run.
+fn freeze(config: &pyo3_build_config::InterpreterConfig) {
+    let source = std::fs::read(FROZEN_SOURCE)
+        .unwrap_or_else(|error| panic!("reading `{FROZEN_SOURCE}` failed: {error}"));
+    let digits: String = source.iter().map(|byte| format!("{byte:02x}")).collect();
+    let output = config
+        .run_python_script(&COMPILE.replace("{source}", &digits))
+        .unwrap_or_else(|error| panic!("compiling `{FROZEN_SOURCE}` failed: {error}"));
+    let digits = output.trim().as_bytes();
+    let code: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).unwrap_or_default();
+            u8::from_str_radix(pair, 16)
+                .unwrap_or_else(|error| panic!("`{pair}` are no hexadecimal digits: {error}"))
+        })
+        .collect();
+    let directory = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    std::fs::write(Path::new(&directory).join(FROZEN_CODE), code)
+        .unwrap_or_else(|error| panic!("writing `{FROZEN_CODE}` failed: {error}"));
 }
 
 /// A fact by name; empty where Python had none.

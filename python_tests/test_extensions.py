@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Application
-from support import Names, names_in_bundle
+from support import Names, Word, names_in_bundle, write_files
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 
@@ -100,6 +101,7 @@ def library(name: str, source: str, *flags: str, libraries: tuple[Compiled, ...]
 
 
 SINGLE = "-DSINGLE_PHASE"
+OWN_GIL = ["-DOWN_GIL"] if sys.version_info >= (3, 12) else []
 ANSWER = library("libanswer.so", ANSWERS)
 PASSES_ON = "int answer(void);\nint passed(void) { return answer(); }\n"
 ASKS_ANOTHER = ASKS.replace("answer", "passed")
@@ -493,7 +495,7 @@ END_WITH_AN_ERROR = {
     "tracebacks",
 }
 
-# In an interpreter that has the main one's `sys.path`, and in the main one for comparison.
+# In new interpreters, one after the other; then what the main one has of the same.
 SUBINTERPRETER = """\
 import sys
 try:
@@ -502,7 +504,7 @@ except ImportError:
     import _xxsubinterpreters as interpreters
 CODE = '''
 import sys
-sys.path[:] = {path!r}
+print(sys.executable == {executable!r}, sys.prefix == {prefix!r}, "sitecustomize" in sys.modules)
 for name in {names!r}:
     try:
         module = __import__(name, fromlist=["kind"])
@@ -510,7 +512,7 @@ for name in {names!r}:
     except Exception as error:
         print(name, type(error).__name__, error)
 sys.stdout.flush()
-'''.format(path=sys.path, names=sys.argv[1:])
+'''.format(executable=sys.executable, prefix=sys.prefix, names=sys.argv[1:])
 for _ in range(2):
     one = interpreters.create()
     try:
@@ -519,6 +521,11 @@ for _ in range(2):
         print(type(error).__name__, str(error).splitlines()[0])
     sys.stdout.flush()
     interpreters.destroy(one)
+exec(CODE)
+try:
+    import sitecustomize
+except ImportError as error:
+    print(type(error).__name__, error, error.name)
 """
 
 GLOBAL_FLAGS = """\
@@ -609,22 +616,57 @@ def test_flags_of_dlopen(extended: Make, root: Path) -> None:
     assert "returned 42" in compare(it, root, "global")
 
 
-def test_subinterpreters_are_left_to_cpython(extended: Make) -> None:
-    """They have no finder of mmport: what CPython's cannot import there raises `ImportError`."""
+def imports_in_subinterpreters(it: Application, names: Names, *command: Word, path: str) -> str:
+    """Say what imports in subinterpreters do."""
+    wanted = [
+        "single",
+        "multi",
+        "package.inner",
+        "package.python",
+        "apart.package.inner",
+        "own",
+        "pure",
+        "missing",
+        "package.missing",
+    ]
+    return str(it.run(*command, *wanted, PYTHONPATH=path).named(names))
+
+
+@pytest.mark.parametrize("customize", ["", "print('customized')\n", "import nothing\n", "1 / 0\n"])
+def test_subinterpreters(
+    customize: str, extended: Make, root: Path, pip_mmport: Path, tmp_path: Path
+) -> None:
+    """CPython's finders have the bundle there: same modules, same refusals as from a folder."""
     it = extended(
         {
             "__main__.py": SUBINTERPRETER,
+            "single{}": extension("single", SINGLE),
             "multi{}": extension("multi"),
+            "own{}": extension("own", *OWN_GIL),
             "package/__init__.py": "",
             "package/inner{}": extension("inner"),
             "package/python.py": "kind = 'source'\nexecutions = 1\n",
+            "apart/package/__init__.py": "",
+            "apart/package/inner{}": extension("inner"),
+            "pure.py": "kind = 'source'\nexecutions = 1\n",
         }
     )
-    outcome = it.bundled("multi", "package.inner", "package.python").succeeded()
-    lines = outcome.stdout.splitlines()
-    assert lines == 2 * [
-        "multi ModuleNotFoundError No module named 'multi'",
-        "package.inner ModuleNotFoundError No module named 'package.inner'",
-        f"package.python source 1 {it.bundle}/package/python.pyc",
-        "None",
+    sites = write_files(tmp_path / "sites", {"sitecustomize.py": customize} if customize else {})
+    sites.mkdir(exist_ok=True)
+    # `zipimport` shows the bytecode's file.
+    in_bundle = {r"/pure\.pyc": "/pure.py", **names_in_bundle(it.bundle, root).patterns}
+    place = {str(it.bundle.parent): "<programs>", it.folder: "<packages>"}
+    outcomes = [
+        imports_in_subinterpreters(
+            it, Names(place, in_bundle), *command, it.bundle, path=str(sites)
+        )
+        for command in ([it.mmport, "run"], [pip_mmport, "run"])
     ]
+    # Like a virtual environment's packages, for the main interpreter and the others.
+    path = f"{sites}:{it.folder}"
+    plain = imports_in_subinterpreters(
+        it, Names(place), it.python, it.folder / "__main__.py", path=path
+    )
+    assert outcomes == 2 * [plain]
+    assert "package.inner multi-phase" in plain
+    assert "pure source 1 <packages>/pure.py" in plain

@@ -24,7 +24,8 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::bundle::Bundle;
 use crate::python::{
-    MountedBundle, full_message, install_mounted, install_traceback_hooks, running_suffixes,
+    HostedFacts, MountedBundle, full_message, install_mounted, install_traceback_hooks,
+    running_suffixes, serve_subinterpreters,
 };
 
 use super::environment::{BundleEnvironment, make_environment, place_of_environment};
@@ -122,7 +123,17 @@ fn enter(
         }
     }
     install_mounted(py, mounted)?;
-    install_traceback_hooks(py)
+    install_traceback_hooks(py)?;
+    let attributes = PyDict::new(py);
+    for name in ["executable", "prefix", "exec_prefix"] {
+        attributes.set_item(name, sys.getattr(name)?)?;
+    }
+    let facts = HostedFacts {
+        library: py.import("mmport._mmport")?.getattr("__file__")?,
+        removed: PyList::new(py, removed.iter().map(|path| path.as_os_str()))?.into_any(),
+        attributes: attributes.into_any(),
+    };
+    serve_subinterpreters(py, mounted, Some(&facts))
 }
 
 /// Takes the script's directory and what `site` added off `sys.path`: keeps `PYTHONPATH` and the

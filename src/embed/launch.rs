@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::bundle::Bundle;
 use crate::python::{
     MountError, MountedBundle, full_message, install_mounted, install_traceback_hooks,
+    register_subinterpreters, serve_subinterpreters,
 };
 
 use super::config::Config;
@@ -145,6 +146,7 @@ fn start_with(
         environment.link_data(&mounted.data_directories()?);
     }
     let imports_site = config.imports_site();
+    register_subinterpreters();
     config.start()?;
     Ok((mounted, imports_site))
 }
@@ -152,6 +154,7 @@ fn start_with(
 fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchError> {
     install_mounted(py, mounted)
         .and_then(|()| install_traceback_hooks(py))
+        .and_then(|()| serve_subinterpreters(py, mounted, None))
         .map_err(|error| LaunchError::Install { message: full_message(&error) })
 }
 

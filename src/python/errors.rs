@@ -45,7 +45,7 @@ pub fn full_message(error: &dyn Error) -> String {
 impl ImportFailure {
     /// What a program is told: the message, and the next step where the machine is at fault rather
     /// than the bundle.
-    fn message(&self) -> String {
+    pub(super) fn message(&self) -> String {
         let message = full_message(self);
         match self {
             Self::Store(error) => format!("failed to {message}; {}", error.next_step()),

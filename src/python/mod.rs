@@ -8,6 +8,7 @@
 //! | `hooks.rs` | `install`, which puts all three in place |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
+//! | `subinterpreters.rs` | a bundle on the path of other interpreters |
 //! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
 //!
 //! What a bundle holds and where its files are is the core's business ([`MountedBundle`]); this folder
@@ -26,6 +27,7 @@ mod mount;
 mod path_hook;
 mod pkg_resources;
 mod resources;
+mod subinterpreters;
 mod tracebacks;
 mod traversable;
 
@@ -35,5 +37,6 @@ pub use hooks::{install, install_hooks, install_mounted, running_suffixes};
 pub use importer::BundleImporter;
 pub use mount::{MountError, MountedBundle};
 pub use resources::BundleResourceReader;
+pub use subinterpreters::{HostedFacts, register_subinterpreters, serve_subinterpreters};
 pub use tracebacks::install_traceback_hooks;
 pub use traversable::BundlePath;

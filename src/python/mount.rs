@@ -177,6 +177,23 @@ impl MountedBundle {
         self.tree.prepare(&self.bundle)?.to_str()
     }
 
+    /// All units that imports bring out, by name.
+    ///
+    /// # Errors
+    /// [`BundleError`] when the central directory is not sound.
+    pub fn materialized_units(&self) -> Result<Vec<String>, BundleError> {
+        let units = self.tree.units().materialized(&self.bundle)?;
+        Ok(units.into_iter().map(|unit| unit.unit).collect())
+    }
+
+    /// Brings out one of [`Self::materialized_units`], where a directory takes it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read from the bundle.
+    pub fn bring_out(&self, unit: &str) -> Result<(), StoreError> {
+        Self::unless_nowhere(self.tree.materialize(&self.bundle, unit)).map(drop)
+    }
+
     /// The directories of the data scheme, brought out, by their names: what a virtual environment
     /// has below its `sys.prefix`. One that no directory takes is left out.
     ///

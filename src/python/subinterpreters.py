@@ -1,0 +1,82 @@
+"""Serves the bundle in a subinterpreter, where no class of mmport's can be used.
+
+Frozen under the name of `sitecustomize`, which `site` imports as the last thing that an interpreter does
+before it runs code. CPython's own finders serve the bundle: `FileFinder` the packages that are
+brought out as files, `zipimport` all others. Then the module whose name it has is found and run, if
+there is one.
+"""
+
+import sys
+from _frozen_importlib import ModuleSpec, _init_module_attrs
+from _frozen_importlib_external import ExtensionFileLoader, PathFinder
+
+
+def native_functions():
+    """The functions in Rust: built in, or in the extension module of the pip package."""
+    name = "_mmport_subinterpreter"
+    if name in sys.builtin_module_names:
+        return __import__(name)
+    from _mmport_hosted import library
+
+    loader = ExtensionFileLoader(name, library)
+    module = loader.create_module(ModuleSpec(name, loader, origin=library))
+    loader.exec_module(module)
+    return module
+
+
+def leave_host():
+    """Take off what belongs to the environment of the pip package, as the main interpreter has."""
+    try:
+        from _mmport_hosted import attributes, removed
+    except ModuleNotFoundError:
+        return
+    sys.path[:] = [entry for entry in sys.path if entry not in removed]
+    for name, value in attributes.items():
+        setattr(sys, name, value)
+
+
+class Materializer:
+    """A meta-path finder that finds nothing: it brings out what others are about to find."""
+
+    __module__ = "mmport"
+
+    def __init__(self, materialize, tree):
+        self.materialize = materialize
+        self.tree = tree
+
+    def find_spec(self, fullname, path=None, target=None):
+        if path is None and self.materialize(fullname):
+            finder = sys.path_importer_cache.get(self.tree)
+            if finder is not None:
+                finder.invalidate_caches()
+
+
+def serve():
+    """Put the bundle where `site` has put what a virtual environment has."""
+    native = native_functions()
+    places = native.places()
+    if places is None:  # The main interpreter, which has the bundle.
+        return
+    leave_host()
+    archive, tree = places
+    if tree is not None:
+        sys.path.append(tree)
+        sys.meta_path.insert(
+            sys.meta_path.index(PathFinder), Materializer(native.materialize, tree)
+        )
+    sys.path.append(archive)
+
+
+def run_module_of_this_name():
+    """Become the module that `site` was looking for."""
+    spec = PathFinder.find_spec(__name__)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {__name__!r}", name=__name__)
+    module = type(sys)(__name__)
+    _init_module_attrs(spec, module)
+    sys.modules[__name__] = module
+    spec.loader.exec_module(module)
+
+
+serve()
+run_module_of_this_name()
