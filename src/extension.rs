@@ -16,6 +16,11 @@ pub mod extension_module {
     #[expect(non_upper_case_globals, reason = "the name is Python's")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("ZipImporter", crate::python::zip_importer_type(module.py())?)
+    }
+
     /// Runs the command line `mmport ARGUMENTS` and returns its exit status. A program that is run
     /// ends the process itself.
     #[pyfunction]

@@ -7,12 +7,14 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import DistributionFinder, PathDistribution
 from pathlib import Path
 from typing import IO, Any, Final, final
+from zipimport import zipimporter
 
 __all__ = [
     "BundleFinder",
     "BundleImporter",
     "BundlePath",
     "BundleResourceReader",
+    "ZipImporter",
     "__version__",
     "install",
     "main",
@@ -135,6 +137,15 @@ class BundleImporter:
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+class ZipImporter(zipimporter):
+    """Finds and loads the modules of any zip as ``zipimport.zipimporter`` does, from its map.
+
+    A drop-in for that class of the running Python: same arguments, attributes, methods, errors and
+    caches. ``archive``, ``prefix`` and (before 3.13) ``_files`` are ordinary attributes.
+    """
+
+    def __init__(self, path: Any) -> None: ...
 
 @final
 class BundlePath:

@@ -38,7 +38,8 @@ pub enum Compression {
 
 impl Compression {
     /// What a zip's compression method stands for; `None` for those that are not read here.
-    pub(super) fn of_method(method: u16) -> Option<Self> {
+    #[must_use]
+    pub fn of_method(method: u16) -> Option<Self> {
         match method {
             0 => Some(Self::Stored),
             8 => Some(Self::Deflated),

@@ -24,6 +24,8 @@ mod place;
 mod suffixes;
 #[cfg(test)]
 mod tests;
+mod zip_directory;
+mod zip_file;
 
 pub use compression::Compression;
 pub use contents::{Contents, Sizes};
@@ -41,3 +43,5 @@ pub use open::Bundle;
 use open::decode_name;
 pub use place::join_place;
 pub use suffixes::{Suffixes, is_python_file, is_shared_library};
+pub use zip_directory::{ZipDirectoryError, ZipEntry, ZipRules, read_zip_directory};
+pub use zip_file::{ZipDataError, ZipFile};

@@ -1,5 +1,6 @@
 //! The pieces of CPython's own import system that the bridge calls, looked up once.
 
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyModule};
@@ -33,6 +34,15 @@ pub(super) struct Importlib {
     pub hash_check: HashCheck,
 }
 
+/// What a value of `--check-hash-based-pycs` asks for.
+fn hash_check(policy: &str) -> HashCheck {
+    match policy {
+        "always" => HashCheck::Always,
+        "never" => HashCheck::Never,
+        _ => HashCheck::Default,
+    }
+}
+
 static IMPORTLIB: PyOnceLock<Importlib> = PyOnceLock::new();
 
 impl Importlib {
@@ -45,7 +55,7 @@ impl Importlib {
         let bootstrap_external = py.import("_frozen_importlib_external")?;
         let imp = py.import("_imp")?;
         let builtins = py.import("builtins")?;
-        let hash_check = imp.getattr("check_hash_based_pycs")?.extract::<String>()?;
+        let policy = imp.getattr("check_hash_based_pycs")?.extract::<String>()?;
         Ok(Self {
             module_spec: bootstrap.getattr("ModuleSpec")?.unbind(),
             call_with_frames_removed: bootstrap.getattr("_call_with_frames_removed")?.unbind(),
@@ -53,11 +63,7 @@ impl Importlib {
             compile: builtins.getattr("compile")?.unbind(),
             fix_co_filename: imp.getattr("_fix_co_filename")?.unbind(),
             magic: bootstrap_external.getattr("MAGIC_NUMBER")?.extract()?,
-            hash_check: match hash_check.as_str() {
-                "always" => HashCheck::Always,
-                "never" => HashCheck::Never,
-                _ => HashCheck::Default,
-            },
+            hash_check: hash_check(&policy),
             imp: imp.unbind(),
             bootstrap_external: bootstrap_external.unbind(),
             bootstrap: bootstrap.unbind(),
@@ -80,8 +86,9 @@ impl Importlib {
         &self,
         py: Python<'py>,
         source: &Bound<'py, PyAny>,
-        path: &str,
+        path: impl IntoPyObject<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let path = path.into_bound_py_any(py)?;
         let arguments = PyDict::new(py);
         arguments.set_item("dont_inherit", true)?;
         self.call_with_frames_removed
@@ -140,6 +147,22 @@ impl Importlib {
         fullname: &str,
     ) -> PyResult<Bound<'py, PyAny>> {
         self.bootstrap.bind(loader.py()).call_method1("_load_module_shim", (loader, fullname))
+    }
+
+    /// A function or type of `importlib._bootstrap`.
+    pub(super) fn bootstrap<'py>(&self, py: Python<'py>) -> &Bound<'py, PyModule> {
+        self.bootstrap.bind(py)
+    }
+
+    /// A function or type of `importlib._bootstrap_external`.
+    pub(super) fn bootstrap_external<'py>(&self, py: Python<'py>) -> &Bound<'py, PyModule> {
+        self.bootstrap_external.bind(py)
+    }
+
+    /// `--check-hash-based-pycs` as it is now; CPython's `zipimport` looks each time.
+    pub(super) fn current_hash_check(&self, py: Python<'_>) -> PyResult<HashCheck> {
+        let policy = self.imp.bind(py).getattr(pyo3::intern!(py, "check_hash_based_pycs"))?;
+        Ok(hash_check(&policy.extract::<String>()?))
     }
 
     /// An attribute of `sys`, which a program may have replaced.

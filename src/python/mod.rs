@@ -9,6 +9,8 @@
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
+//! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
+//! | `zip_*.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
 //!
 //! What a bundle holds and where its files are is the core's business ([`MountedBundle`]); this folder
@@ -30,6 +32,11 @@ mod resources;
 mod subinterpreters;
 mod tracebacks;
 mod traversable;
+mod zip_archive;
+mod zip_code;
+mod zip_importer;
+mod zip_legacy;
+mod zip_path;
 
 pub use errors::full_message;
 pub use finder::BundleFinder;
@@ -40,3 +47,4 @@ pub use resources::BundleResourceReader;
 pub use subinterpreters::{HostedFacts, register_subinterpreters, serve_subinterpreters};
 pub use tracebacks::install_traceback_hooks;
 pub use traversable::BundlePath;
+pub use zip_importer::{ZipImporterBase, zip_importer_type};
