@@ -10,7 +10,9 @@ pub mod extension_module {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::python::{BundleFinder, BundleImporter, BundlePath, BundleResourceReader, install};
+    use crate::python::{
+        BundleFinder, BundleImporter, BundlePath, BundleResourceReader, install, uninstall,
+    };
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name is Python's")]

@@ -9,6 +9,7 @@ from ._mmport import (
     __version__,
     install,
     main,
+    uninstall,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "__version__",
     "install",
     "main",
+    "uninstall",
 ]

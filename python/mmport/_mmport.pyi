@@ -18,20 +18,33 @@ __all__ = [
     "__version__",
     "install",
     "main",
+    "uninstall",
 ]
 
 __version__: Final[str]
 
-def install(bundle: str | os.PathLike[str]) -> None:
-    """Serve the modules of a bundle.
+def install(bundle: str | os.PathLike[str] | None = None) -> None:
+    """Serve the modules of a bundle, or of all zips.
 
-    Appends the bundle's absolute path to ``sys.path``, with a slash at its end by which
+    With a bundle, appends its absolute path to ``sys.path``, with a slash at its end by which
     ``importlib.metadata`` knows that mmport finds the distributions in it. Puts a
     :class:`BundleFinder` before ``PathFinder`` in ``sys.meta_path`` and a path hook first in
     ``sys.path_hooks``. Modules that come earlier on ``sys.path`` keep shadowing those of the
     bundle.
 
+    Without one, :class:`ZipImporter` takes the place of ``zipimport.zipimporter`` in
+    ``sys.path_hooks``, and what that has put into ``sys.path_importer_cache`` is forgotten: zips on
+    ``sys.path``, and those that come later, are served by mmport as CPython would serve them.
+
     Raises ``ImportError`` when the file cannot be opened or is no zip.
+    """
+
+def uninstall() -> None:
+    """Take out of ``sys`` whatever :func:`install` has put in.
+
+    That is the finder, the hooks, the bundles' entries of ``sys.path`` and their importers;
+    ``zipimport.zipimporter`` is where it was. Modules that were imported stay usable. Does nothing
+    where nothing is installed.
     """
 
 def main(arguments: Sequence[str | os.PathLike[str]] | None = None) -> int:

@@ -153,6 +153,7 @@ fn start_with(
 
 fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchError> {
     install_mounted(py, mounted)
+        .map(drop)
         .and_then(|()| install_traceback_hooks(py))
         .and_then(|()| serve_subinterpreters(py, mounted, None))
         .map_err(|error| LaunchError::Install { message: full_message(&error) })

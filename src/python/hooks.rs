@@ -1,6 +1,5 @@
 //! Putting finder and path hook in place.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::intern;
@@ -9,52 +8,69 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::bundle::Suffixes;
 
-use super::errors::ImportFailure;
 use super::path_hook::path_hook;
 use super::{BundleFinder, BundleImporter, MountedBundle};
+
+/// The objects that [`install_hooks`] has put in place.
+#[derive(Debug)]
+pub struct Hooks {
+    /// In `sys.meta_path`.
+    pub(super) finder: Py<PyAny>,
+    /// In `sys.path_hooks`.
+    pub(super) path_hook: Py<PyAny>,
+}
+
+/// What [`install_mounted`] has put in place, without what was there already.
+#[derive(Debug, Default)]
+pub struct Added {
+    pub(super) hooks: Option<Hooks>,
+    /// Entries of `sys.path`.
+    pub(super) entries: Vec<String>,
+}
 
 /// Puts the path hook first in `sys.path_hooks`, and the finder before `PathFinder` in
 /// `sys.meta_path`, unless they are there.
 ///
 /// # Errors
 /// What Python raises, should `sys` be damaged.
-pub fn install_hooks(py: Python<'_>) -> PyResult<()> {
+pub fn install_hooks(py: Python<'_>) -> PyResult<Option<Hooks>> {
     let sys = py.import(intern!(py, "sys"))?;
     let meta_path = sys.getattr(intern!(py, "meta_path"))?;
     let meta_path = meta_path.cast::<PyList>()?;
     if meta_path.iter().any(|finder| finder.is_instance_of::<BundleFinder>()) {
-        return Ok(());
+        return Ok(None);
     }
     let path_finder = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
     let position = meta_path.index(path_finder).unwrap_or(meta_path.len());
     let finder = py.get_type::<BundleFinder>().call0()?;
-    meta_path.insert(position, finder)?;
+    meta_path.insert(position, &finder)?;
     // Before zipimport's and FileFinder's hooks, which would take the same paths.
     let hooks = sys.getattr(intern!(py, "path_hooks"))?;
     let hook = wrap_pyfunction!(path_hook, py)?;
-    hooks.cast::<PyList>()?.insert(0, hook)?;
-    Ok(())
+    hooks.cast::<PyList>()?.insert(0, &hook)?;
+    Ok(Some(Hooks { finder: finder.unbind(), path_hook: hook.into_any().unbind() }))
 }
 
 /// Installs the hooks and appends a mounted bundle to `sys.path`.
 ///
 /// # Errors
 /// What Python raises, should `sys` be damaged.
-pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {
-    install_hooks(py)?;
+pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<Added> {
+    let mut added = Added { hooks: install_hooks(py)?, entries: Vec::new() };
     forget_other_importers(py, mounted)?;
     let path = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path"))?;
     // With a slash: see `metadata.rs`.
     let entry = format!("{}/", mounted.archive());
     if !path.contains(&entry)? && !path.contains(mounted.archive())? {
-        path.call_method1(intern!(py, "append"), (entry,))?;
+        added.entries.push(entry);
         // Materialized packages are below a directory of the path too, for programs that turn a
         // module's file back into its name. It is the bundle by another spelling.
-        if let Some(tree) = mounted.tree() {
-            path.call_method1(intern!(py, "append"), (tree,))?;
+        added.entries.extend(mounted.tree().map(str::to_owned));
+        for entry in &added.entries {
+            path.call_method1(intern!(py, "append"), (entry,))?;
         }
     }
-    Ok(())
+    Ok(added)
 }
 
 /// Serves bundles from the files that have replaced theirs: from now on they are found anew, and so
@@ -107,18 +123,6 @@ fn forget_other_importers(py: Python<'_>, mounted: &MountedBundle) -> PyResult<(
         }
     }
     Ok(())
-}
-
-/// Serves the modules of a bundle: appends it to `sys.path`, where the finder and the path hook
-/// find it.
-///
-/// # Errors
-/// `ImportError` when the file is no bundle.
-#[pyfunction]
-pub fn install(py: Python<'_>, bundle: PathBuf) -> PyResult<()> {
-    let suffixes = running_suffixes(py)?;
-    let mounted = MountedBundle::mount(&bundle, suffixes).map_err(ImportFailure::from)?;
-    install_mounted(py, &mounted)
 }
 
 /// The suffixes of the Python that is running.

@@ -5,7 +5,7 @@
 //! | `finder.rs` | `BundleFinder`, for `sys.meta_path` |
 //! | `importer.rs` | `BundleImporter`, path-entry finder and loader of one directory in a bundle |
 //! | `path_hook.rs` | the entry of `sys.path_hooks` |
-//! | `hooks.rs` | `install`, which puts all three in place |
+//! | `hooks.rs`, `installation.rs` | `install`, which puts all three in place, and `uninstall` |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
@@ -24,6 +24,7 @@ mod finder;
 mod hooks;
 mod importer;
 mod importlib;
+mod installation;
 mod metadata;
 mod mount;
 mod path_hook;
@@ -40,8 +41,9 @@ mod zip_path;
 
 pub use errors::full_message;
 pub use finder::BundleFinder;
-pub use hooks::{install, install_hooks, install_mounted, running_suffixes};
+pub use hooks::{Added, Hooks, install_hooks, install_mounted, running_suffixes};
 pub use importer::BundleImporter;
+pub use installation::{install, uninstall};
 pub use mount::{MountError, MountedBundle};
 pub use resources::BundleResourceReader;
 pub use subinterpreters::{HostedFacts, register_subinterpreters, serve_subinterpreters};
