@@ -64,6 +64,7 @@ TREE: dict[str, str | bytes] = {
     "moved/__init__.py": "import os\n__path__.append(os.path.join(__path__[0], 'elsewhere'))\n",
     "moved/elsewhere/found.py": "value = __file__\n",
     "data/__init__.py": "",
+    "data/reader.py": "",
     "data/text.txt": "a text\n",
     "data/sub/more.bin": bytes(range(256)),
     "data/code/__init__.py": "",

@@ -1,6 +1,7 @@
 """Probe: resources."""
 
 import importlib.resources as r
+import importlib.util
 import sys
 
 f = r.files("data")
@@ -21,3 +22,9 @@ try:
     r.files("no_such_package")
 except ImportError as e:
     print(e)
+# A module's resources are those beside it.
+for name, other in ("plain", "empty.py"), ("pkg.first", "second.py"), ("data.reader", "text.txt"):
+    loader = importlib.util.find_spec(name).loader
+    print(name, loader.get_resource_reader(name).files().joinpath(other).read_text())
+if sys.version_info >= (3, 12):  # before, a module is no anchor
+    print(r.files("pkg.first").joinpath("second.py").read_text())

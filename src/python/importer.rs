@@ -323,14 +323,15 @@ impl BundleImporter {
         slf: &Bound<'py, Self>,
         fullname: &str,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let located = slf.get().require(slf.py(), fullname);
-        match located {
-            Ok(located) if located.found.is_package => {
-                let place = format!("{}{}", slf.get().prefix, tail(fullname));
-                resource_reader(slf, &place, &located.path).map(Some)
-            }
-            _ => Ok(None),
-        }
+        let Ok(located) = slf.get().require(slf.py(), fullname) else { return Ok(None) };
+        // As CPython's file loaders, and `zipimport` from 3.13 on: resources of a module are those
+        // beside it.
+        let place = if located.found.is_package {
+            format!("{}{}", slf.get().prefix, tail(fullname))
+        } else {
+            slf.get().prefix.trim_end_matches('/').to_owned()
+        };
+        resource_reader(slf, &place, &located.path).map(Some)
     }
 
     /// For `pkgutil.iter_modules`: the modules of this directory and whether each is a package.

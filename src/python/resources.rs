@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::BundleImporter;
 use super::traversable::BundlePath;
 
-/// The resource reader of a package that stays in the bundle.
+/// The resource reader of a package that stays in the bundle, or of a module in it.
 #[pyclass(frozen, module = "mmport")]
 #[derive(Debug)]
 pub struct BundleResourceReader {
@@ -44,7 +44,7 @@ impl BundleResourceReader {
     }
 }
 
-/// The resource reader of the package at `place` in the bundle, whose `__init__` is at `path`.
+/// The resource reader of the directory at `place` in the bundle, for a module at `path` in it.
 ///
 /// A materialized package has real files, which `importlib.readers.FileReader` reads.
 pub(super) fn resource_reader<'py>(
