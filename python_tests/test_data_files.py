@@ -115,3 +115,53 @@ for name in sorted(os.listdir(folder)):
     main = "import os, sys\nprint(os.path.exists(os.path.join(sys.prefix, 'share')))\n"
     bundle.write_bytes(application(main).bundle.read_bytes())
     assert app.run(app.mmport, "run", bundle).succeeded().stdout == "False\n"
+
+
+def test_a_materialized_module_runs_as_a_script(application: Callable[..., Application]) -> None:
+    """`sys.executable` runs the file by its path, with its own folder first."""
+    app = application(
+        {
+            "__main__.py": "import subprocess, sys\n"
+            "import kit.tool\n"
+            "assert not sys.argv[1:], 'the application runs again'\n"
+            "command = [sys.executable, kit.tool.__file__, 'x']\n"
+            "done = subprocess.run(command, capture_output=True, text=True)\n"
+            "print(done.stdout.rstrip(), done.stderr, done.returncode)\n",
+            "kit/__init__.py": "",
+            "kit/data.txt": "a text",
+            "kit/beside.py": "value = __name__\n",
+            "kit/tool.py": "import os, sys\n"
+            "if __name__ == '__main__':\n"
+            "    import beside\n"
+            "    print(__spec__, sys.argv[1:], os.path.basename(sys.path[0]), beside.value)\n",
+        }
+    )
+    found, expected = app.bundled().succeeded(), app.plain().succeeded()
+    assert expected.stdout == "None ['x'] kit beside  0\n"
+    assert str(found) == str(expected)
+
+
+def test_a_module_in_the_bundle_is_no_script(application: Callable[..., Application]) -> None:
+    """As in any zip; the application is not run again in its place."""
+    app = application(
+        {
+            "__main__.py": "import importlib, subprocess, sys\n"
+            "import kit.tool\n"
+            "if sys.argv[1:]:\n"
+            "    sys.exit('the application runs again')\n"
+            "sys.argv.append('reloaded')\n"
+            "try:\n"
+            "    importlib.reload(sys.modules['__main__'])\n"
+            "except SystemExit as error:\n"
+            "    print(error)\n"
+            "command = [sys.executable, kit.tool.__file__, 'x']\n"
+            "done = subprocess.run(command, capture_output=True, text=True)\n"
+            "print(done.stderr, done.returncode, kit.tool.__file__)\n",
+            "kit/__init__.py": "",
+            "kit/tool.py": "",
+        }
+    )
+    found = app.bundled().succeeded().stdout
+    assert found.count("the application runs again") == 1, "only reloaded"
+    assert "can't find '__main__' module in" in found
+    assert f"1 {app.bundle}/kit/tool.py" in found

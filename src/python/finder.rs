@@ -119,6 +119,9 @@ fn find<'py>(
             before.push(finder);
             continue;
         };
+        if importer.get().hides(name, target) {
+            continue;
+        }
         match importer.get().find(name) {
             Some(Found::NamespacePortion) => return Ok(None),
             Some(module) => {

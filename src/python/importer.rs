@@ -35,6 +35,9 @@ pub struct BundleImporter {
     /// Whether this is the directory above the materialized packages. The bundle itself, on the path
     /// too, has what can be imported there.
     is_tree: bool,
+    /// Whether the bundle stands for a `site-packages`, which has no `__main__`: whoever searches for
+    /// one runs another place, and must not start the bundle's application again.
+    is_site_packages: bool,
 }
 
 /// A module that was found, and where Python is told it is.
@@ -51,7 +54,12 @@ impl BundleImporter {
     pub(super) fn new(mounted: Arc<MountedBundle>, directory: &str, location: &str) -> Self {
         let prefix = if directory.is_empty() { "".into() } else { format!("{directory}/").into() };
         let is_tree = directory.is_empty() && location != mounted.archive();
-        Self { mounted, prefix, location: location.into(), is_tree }
+        Self { mounted, prefix, location: location.into(), is_tree, is_site_packages: false }
+    }
+
+    /// The importer of a whole bundle that stands for a `site-packages`.
+    pub(super) fn of_site_packages(mounted: Arc<MountedBundle>) -> Self {
+        Self { is_site_packages: true, ..Self::of_bundle(mounted) }
     }
 
     /// The importer of a whole bundle.
@@ -67,6 +75,12 @@ impl BundleImporter {
             return None;
         }
         self.mounted.bundle().find(&self.prefix, tail(fullname))
+    }
+
+    /// Whether a search must not find `fullname` here: `__main__` where the bundle stands for a
+    /// `site-packages`. Reloading, which has a target, is no search.
+    pub(super) fn hides(&self, fullname: &str, target: Option<&Bound<'_, PyAny>>) -> bool {
+        self.is_site_packages && fullname == "__main__" && target.is_none_or(|it| it.is_none())
     }
 
     /// The bundle.
@@ -199,9 +213,11 @@ impl BundleImporter {
         fullname: &Bound<'py, PyString>,
         target: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let _ = target; // CPython's path-entry finders make no use of it either.
         // A name that is no text (lone surrogates) is no entry's.
         let Ok(fullname) = fullname.to_str() else { return Ok(None) };
+        if slf.get().hides(fullname, target) {
+            return Ok(None);
+        }
         let Some(found) = slf.get().find(fullname) else { return Ok(None) };
         Self::spec(slf, fullname, found).map(Some)
     }
