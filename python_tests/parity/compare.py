@@ -10,8 +10,12 @@ from typing import Any
 Record = Mapping[str, Any]
 Field = tuple[str, ...]
 
-# What CPython before 3.13 reads of a namespace package; `inside/observe.py` calls it so.
-NAMESPACE_RESOURCES = "resources of a namespace before 3.13"
+# Resources of a namespace package, as `inside/observe.py` calls them.
+OLD_NAMESPACE = "resources of a namespace before 3.13"
+NEW_NAMESPACE = "resources of a namespace"
+
+# An empty module's text, where the file system has it.
+LINE_END = "1 bytes 01ba4719c80b6fe9"
 
 # In place of a value that the other world has.
 ABSENT = "(absent)"
@@ -49,7 +53,8 @@ class Allowed:
 
 
 def _loader(found: Difference) -> bool:
-    return found.field == ("spec", "loader") and found.bundle == "BundleImporter"
+    field = found.field in {("spec", "loader"), ("attributes", "__loader__")}
+    return field and found.bundle == "BundleImporter"
 
 
 def _cached(found: Difference) -> bool:
@@ -58,15 +63,33 @@ def _cached(found: Difference) -> bool:
 
 
 def _no_pycache(found: Difference) -> bool:
-    below = found.field[0] in {"resources", NAMESPACE_RESOURCES} and found.field[-1].endswith(
-        "__pycache__/"
-    )
+    below = found.field[0] in {"resources", OLD_NAMESPACE, NEW_NAMESPACE} and found.field[
+        -1
+    ].endswith("__pycache__/")
     return below and found.bundle == ABSENT
 
 
-def _namespace_resources(found: Difference) -> bool:
-    error = found.bundle.get("raised") if isinstance(found.bundle, dict) else None
-    return found.field == (NAMESPACE_RESOURCES,) and error == "builtins.NotADirectoryError"
+def _raised(value: Any) -> str:
+    return value.get("raised", "") if isinstance(value, dict) else ""
+
+
+def _old_namespace(found: Difference) -> bool:
+    return (
+        found.field == (OLD_NAMESPACE,) and _raised(found.bundle) == "builtins.NotADirectoryError"
+    )
+
+
+def _new_namespace(found: Difference) -> bool:
+    if found.field[0] != NEW_NAMESPACE:
+        return False
+    bytecode = found.venv == ABSENT and found.field[-1].endswith(".pyc")
+    return bytecode or _raised(found.bundle) == "builtins.NotImplementedError"
+
+
+def _empty(found: Difference) -> bool:
+    error = found.bundle.get("text") if isinstance(found.bundle, dict) else None
+    source = found.field == ("inspected",) and found.venv == LINE_END
+    return source and error == "could not get source code"
 
 
 def _installed_files(found: Difference) -> bool:
@@ -79,9 +102,8 @@ def _installed_files(found: Difference) -> bool:
     return found.bundle == ABSENT and re.fullmatch(left_out, row) is not None
 
 
-def _without_loader(found: Difference) -> bool:
-    error = found.bundle.get("text") if isinstance(found.bundle, dict) else None
-    return found.field == ("inspected without loader",) and error == "source code not available"
+def _changed(found: Difference) -> bool:
+    return found.field == ("inspected after changes",)
 
 
 def _bytecode_listed(found: Difference) -> bool:
@@ -93,10 +115,10 @@ ALLOWED = [
     Allowed("loader", "mmport serves the module, and says so", _loader),
     Allowed("bytecode's place", "`__cached__` names the bytecode's entry in the bundle", _cached),
     Allowed("no __pycache__", "bytecode lies in the bundle, not beside the module", _no_pycache),
-    Allowed(
-        "resources of namespaces", "CPython reads them in zips from 3.13 on", _namespace_resources
-    ),
-    Allowed("source without a loader", "`inspect` finds it in real files only", _without_loader),
+    Allowed("namespace resources before 3.13", "CPython reads none in zips", _old_namespace),
+    Allowed("namespace resources", "CPython reads them with `zipfile`", _new_namespace),
+    Allowed("source of an empty module", "CPython 3.13 reads a line end from files", _empty),
+    Allowed("source of a changed module", "`inspect` asks the loader, not `__file__`", _changed),
     Allowed("bytecode listed", "the bundle's own bytecode is a file of it", _bytecode_listed),
     Allowed(
         "scripts and RECORD", "there are no scripts; RECORD lists what there is", _installed_files

@@ -169,6 +169,8 @@ def of_bundle(mmport: Path, bundle: Path, root: Path) -> World:
         (
             (re.escape(str(bundle)), "<packages>"),
             (rf"{below}/trees-v\d+/[0-9a-f]{{32}}/site-packages", "<packages>"),
+            # The process's own file, as the C library calls it.
+            (re.escape(str(mmport)), "<prefix>/bin/python"),
             (rf"{below}/environments-v\d+/[0-9a-f]{{32}}", "<prefix>"),
         ),
         (("MMPORT_ROOT", str(root)),),

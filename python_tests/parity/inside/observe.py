@@ -28,7 +28,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 # Imported modules may replace any of these.
-OPEN, WRITE, CLOSE, DUMPS, EXIT = os.open, os.write, os.close, json.dumps, os._exit
+OPEN, WRITE, CLOSE, DUMPS = os.open, os.write, os.close, json.dumps
+EXIT, PROCESS = os._exit, os.getpid
 STANDARD_LIBRARY = os.path.join(os.path.dirname(os.__file__), "")
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
@@ -132,9 +133,10 @@ def spec_of(name: str) -> tuple[Any, Any]:
     }
 
 
-def loader_of(spec: Any, name: str) -> Record:
+def loader_of(spec: Any) -> Record:
     """Return what the loader of a module says of it."""
-    loader = spec.loader
+    # A module that is there may have put another one, with another name, into its place.
+    loader, name = spec.loader, spec.name
     record = {
         "is_package": attempt(lambda: loader.is_package(name)),
         "source": attempt(lambda: digest(loader.get_source(name))),
@@ -149,7 +151,6 @@ def loader_of(spec: Any, name: str) -> Record:
 def attributes_of(module: types.ModuleType) -> Record:
     """Return what a module shows after its import."""
     values = vars(module)
-    spec = values.get("__spec__")
     record: Record = {
         name: values.get(name, "absent")
         for name in ("__name__", "__package__", "__file__", "__cached__")
@@ -161,7 +162,7 @@ def attributes_of(module: types.ModuleType) -> Record:
     record["repr"] = attempt(lambda: repr(module))
     record["type"] = type(module).__name__
     record["names"] = sorted(map(str, values))
-    record["loader of its spec"] = values.get("__loader__") is getattr(spec, "loader", None)
+    record["__loader__"] = type(values.get("__loader__")).__name__
     return record
 
 
@@ -210,7 +211,7 @@ def observe(name: str) -> Record:
     except BaseException as error:
         spec, record["spec"] = None, failure(error)
     if spec is not None:
-        record["loader"] = attempt(lambda: loader_of(spec, name))
+        record["loader"] = attempt(lambda: loader_of(spec))
     before = set(sys.modules)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -224,14 +225,18 @@ def observe(name: str) -> Record:
         return record
     record["import"] = "succeeded"
     record["attributes"] = attempt(lambda: attributes_of(module))
-    # What a module put in its place may be anything, also without a loader to ask.
-    loaded = getattr(module, "__loader__", None) is not None
-    inspected = "inspected" if loaded else "inspected without loader"
+    # A module may have changed what it says of itself, or have put something into its place.
+    changed = getattr(module, "__loader__", None) is None or getattr(
+        spec, "origin", None
+    ) != getattr(module, "__file__", None)
+    inspected = "inspected after changes" if changed else "inspected"
     record[inspected] = attempt(lambda: digest(inspect.getsource(module)))
     linecache.clearcache()
     if spec is not None and spec.submodule_search_locations is not None:
-        old = namespace(spec) and sys.version_info < (3, 13)
-        resources = "resources of a namespace before 3.13" if old else "resources"
+        resources = "resources"
+        if namespace(spec):
+            # CPython reads these by itself, and in zips not always.
+            resources += " of a namespace" + " before 3.13" * (sys.version_info < (3, 13))
         record[resources] = attempt(lambda: resources_of(name))
         record["children"] = attempt(
             lambda: sorted((m.name, m.ispkg) for m in pkgutil.iter_modules(module.__path__))
@@ -275,9 +280,12 @@ def main() -> None:
     """Do a job."""
     with open(sys.argv[1]) as file:
         job = json.load(file)
-    output = sys.argv[2]
+    output, process = sys.argv[2], PROCESS()
 
     def write(record: Record) -> None:
+        if PROCESS() != process:
+            # A module has forked; only the parent observes.
+            EXIT(0)
         line = DUMPS(record, default=repr) + "\n"
         # Opened each time: a module may close any file that is open.
         descriptor = OPEN(output, FLAGS, 0o644)
