@@ -11,7 +11,8 @@ pub mod extension_module {
 
     #[pymodule_export]
     use crate::python::{
-        BundleFinder, BundleImporter, BundlePath, BundleResourceReader, install, uninstall,
+        BundleFinder, BundleImporter, BundlePath, BundleResourceReader, install,
+        install_as_site_packages, uninstall,
     };
 
     #[pymodule_export]

@@ -8,6 +8,7 @@ from ._mmport import (
     ZipImporter,
     __version__,
     install,
+    install_as_site_packages,
     main,
     uninstall,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "ZipImporter",
     "__version__",
     "install",
+    "install_as_site_packages",
     "main",
     "uninstall",
 ]

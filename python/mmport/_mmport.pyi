@@ -17,6 +17,7 @@ __all__ = [
     "ZipImporter",
     "__version__",
     "install",
+    "install_as_site_packages",
     "main",
     "uninstall",
 ]
@@ -35,6 +36,16 @@ def install(bundle: str | os.PathLike[str] | None = None) -> None:
     Without one, :class:`ZipImporter` takes the place of ``zipimport.zipimporter`` in
     ``sys.path_hooks``, and what that has put into ``sys.path_importer_cache`` is forgotten: zips on
     ``sys.path``, and those that come later, are served by mmport as CPython would serve them.
+
+    Raises ``ImportError`` when the file cannot be opened or is no zip.
+    """
+
+def install_as_site_packages(bundle: str | os.PathLike[str]) -> None:
+    """Serve the modules of a bundle that stands for a directory of packages.
+
+    Does what :func:`install` does, and then what ``site`` does for such a directory when Python
+    starts: executes the ``.pth`` files that ``mmport build`` noted in the bundle, and imports its
+    ``sitecustomize``. Errors in ``.pth`` files are printed and otherwise ignored.
 
     Raises ``ImportError`` when the file cannot be opened or is no zip.
     """

@@ -32,6 +32,7 @@ use super::venv;
 use super::write::BundleWriter;
 use crate::bundle::{
     BuildInformation, BundleEntryPoint, Compression, INFORMATION_ENTRY, INFORMATION_FORMAT,
+    SiteSetup,
 };
 
 /// How libraries are kept unless something else is asked for: of what `benches/libraries.py`
@@ -99,6 +100,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         no_materialize: request.no_materialize.clone(),
         data: data_directories(&tree, &records),
         libraries: native.then_some(libraries),
+        site: SiteSetup::default(),
     };
     let mut writer =
         BundleWriter::begin(output.path(), output.file()?, request.shebang.as_deref())?;

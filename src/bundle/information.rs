@@ -40,6 +40,28 @@ pub struct BuildInformation {
     /// are, unless this makes them smaller.
     #[serde(default)]
     pub libraries: Option<Compression>,
+    /// What `site` would do for the installed distributions when Python starts.
+    #[serde(default, skip_serializing_if = "SiteSetup::is_empty")]
+    pub site: SiteSetup,
+}
+
+/// What `site` does for a directory of packages before a program starts; nothing, for most bundles.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteSetup {
+    /// The `.pth` files at the root that have something to do, in the order of their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path_files: Vec<String>,
+    /// Whether there is a module `sitecustomize`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub customize: bool,
+}
+
+impl SiteSetup {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.path_files.is_empty() && !self.customize
+    }
 }
 
 /// A Python as far as a bundle depends on it.

@@ -34,7 +34,8 @@ pub use error::BundleError;
 pub use found::{Found, FoundKind, FoundModule};
 pub use index::Index;
 pub use information::{
-    BuildInformation, BundleEntryPoint, INFORMATION_ENTRY, INFORMATION_FORMAT, TargetPython,
+    BuildInformation, BundleEntryPoint, INFORMATION_ENTRY, INFORMATION_FORMAT, SiteSetup,
+    TargetPython,
 };
 pub use mapping::Mapping;
 pub use metadata::{Distribution, ScriptEntryPoint, is_metadata_directory};

@@ -120,6 +120,13 @@ fn describe(inspection: &Inspection) -> String {
             if let Some(compression) = information.libraries {
                 line(format!("libraries: {compression}, where that makes them smaller"));
             }
+            if !information.site.path_files.is_empty() {
+                let names = information.site.path_files.join(", ");
+                line(format!("executed at start: {names}"));
+            }
+            if information.site.customize {
+                line("imported at start: sitecustomize".into());
+            }
         }
         None => line("not built by mmport; served all the same".into()),
     }

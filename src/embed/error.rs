@@ -56,8 +56,8 @@ pub enum LaunchError {
         message: String,
     },
 
-    /// The bridge could not be put in place.
-    #[error("install the bundle finder: {message}")]
+    /// The bridge could not be put in place, or a `.pth` file of the bundle asked to exit.
+    #[error("prepare python for the bundle: {message}")]
     Install {
         /// The Python exception.
         message: String,

@@ -24,7 +24,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::bundle::Bundle;
 use crate::python::{
-    HostedFacts, MountedBundle, full_message, install_mounted, install_traceback_hooks,
+    HostedFacts, MountedBundle, full_message, install_site, install_traceback_hooks,
     running_suffixes, serve_subinterpreters,
 };
 
@@ -122,8 +122,8 @@ fn enter(
             main.del_item(name)?;
         }
     }
-    install_mounted(py, mounted)?;
     install_traceback_hooks(py)?;
+    install_site(py, mounted)?;
     let attributes = PyDict::new(py);
     for name in ["executable", "prefix", "exec_prefix"] {
         attributes.set_item(name, sys.getattr(name)?)?;
@@ -250,7 +250,7 @@ impl Facts {
              s = u.spec_from_file_location('mmport', {package}, \
              submodule_search_locations=[{directory}]); \
              m = sys.modules.setdefault('mmport', u.module_from_spec(s)); \
-             s.loader.exec_module(m); m.install({bundle})\n",
+             s.loader.exec_module(m); m.install_as_site_packages({bundle})\n",
             package = literal(&self.package),
             directory = literal(directory),
             bundle = literal(bundle),

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 
 use crate::bundle::Bundle;
 use crate::python::{
-    MountError, MountedBundle, full_message, install_mounted, install_traceback_hooks,
+    MountError, MountedBundle, full_message, install_site, install_traceback_hooks,
     register_subinterpreters, serve_subinterpreters,
 };
 
@@ -152,9 +152,10 @@ fn start_with(
 }
 
 fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchError> {
-    install_mounted(py, mounted)
-        .map(drop)
-        .and_then(|()| install_traceback_hooks(py))
+    // In this order: what a `.pth` file does, such as changing `sys.excepthook`, is done to the
+    // Python that the program gets.
+    install_traceback_hooks(py)
+        .and_then(|()| install_site(py, mounted))
         .and_then(|()| serve_subinterpreters(py, mounted, None))
         .map_err(|error| LaunchError::Install { message: full_message(&error) })
 }

@@ -11,6 +11,7 @@
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
 //! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `zip_*.rs` | `ZipImporter`, for zips that are no bundles |
+//! | `site.rs` | `.pth` files and `sitecustomize` of a bundle |
 //! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
 //!
 //! What a bundle holds and where its files are is the core's business ([`MountedBundle`]); this folder
@@ -30,6 +31,7 @@ mod mount;
 mod path_hook;
 mod pkg_resources;
 mod resources;
+mod site;
 mod subinterpreters;
 mod tracebacks;
 mod traversable;
@@ -46,6 +48,7 @@ pub use importer::BundleImporter;
 pub use installation::{install, uninstall};
 pub use mount::{MountError, MountedBundle};
 pub use resources::BundleResourceReader;
+pub use site::{install_as_site_packages, install_site};
 pub use subinterpreters::{HostedFacts, register_subinterpreters, serve_subinterpreters};
 pub use tracebacks::install_traceback_hooks;
 pub use traversable::BundlePath;
