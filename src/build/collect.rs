@@ -6,6 +6,7 @@
 //! through; links to directories only within the tree, so that one link cannot bring in the
 //! whole file system.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,10 @@ pub(super) struct Collection<'path> {
     pub root: &'path Path,
     /// What kind it is.
     pub kind: Kind,
+    /// Where in the bundle its files go: empty, or ending in `/`.
+    pub prefix: &'path str,
+    /// Files that are left out, by their paths in the directory.
+    pub leaves_out: &'path HashSet<String>,
     /// What to call it in messages.
     pub origin: Arc<str>,
     /// First four bytes of bytecode that fits the target.
@@ -125,6 +130,10 @@ impl Collection<'_> {
     ) -> Result<(), BuildError> {
         let path = entry.path();
         let name = entry_name(path, root)?;
+        if self.leaves_out.contains(&name) {
+            return Ok(());
+        }
+        let name = format!("{}{name}", self.prefix);
         if entry.file_type().is_dir() {
             let mut children = fs::read_dir(path).map_err(BuildError::read(path))?;
             if children.next().is_none() {
@@ -159,9 +168,6 @@ impl Collection<'_> {
             executable: is_executable(&metadata),
             origin: Arc::clone(&self.origin),
         };
-        if self.kind == Kind::SitePackages && names::parent(&name).is_empty() {
-            warnings.extend(path_file_warning(&name, &item)?);
-        }
         tree.add(name, item)
     }
 }
@@ -222,20 +228,6 @@ pub(super) fn is_executable(_: &fs::Metadata) -> bool {
     false
 }
 
-/// What to say about a `.pth` file that names folders: those are not in the bundle. That is how
-/// editable installations work.
-fn path_file_warning(name: &str, item: &Item) -> Result<Option<String>, BuildError> {
-    if !name.ends_with(".pth") {
-        return Ok(None);
-    }
-    let bytes = item.content.read()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let folder = (text.lines().map(str::trim)).find(|line| Path::new(line).is_absolute());
-    Ok(folder.map(|folder| {
-        format!("`{name}` refers to `{folder}`, which is not in the bundle; add it with --project or --source")
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +238,8 @@ mod tests {
             root,
             kind,
             origin: Arc::from("the test"),
+            prefix: "",
+            leaves_out: &HashSet::new(),
             magic: *b"abcd",
             output: &root.join("out.pyz"),
         }
@@ -294,15 +288,6 @@ mod tests {
         write(folder.path(), ".venv/lib/x.py", "");
         let (tree, _) = collect(folder.path(), Kind::Source).unwrap();
         assert_eq!(tree.names().collect::<Vec<_>>(), ["app.py", "bin/helper.py"]);
-    }
-
-    #[test]
-    fn an_editable_installation_is_pointed_out() {
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "__editable__.app.pth", "/home/someone/app/src\n");
-        write(folder.path(), "hook.pth", "import sys\n");
-        let (_, warnings) = collect(folder.path(), Kind::SitePackages).unwrap();
-        assert!(warnings.len() == 1 && warnings[0].contains("/home/someone/app/src"));
     }
 
     #[cfg(unix)]

@@ -37,6 +37,13 @@ pub(super) fn is_metadata(name: &str) -> bool {
     name.split_once('/').is_some_and(|(top, _)| is_metadata_directory(top))
 }
 
+/// The normalized name of the distribution in a metadata directory.
+pub(super) fn distribution(directory: &str) -> String {
+    let stem = directory.rsplit_once('.').map_or(directory, |(stem, _)| stem);
+    let name = stem.split('-').next().unwrap_or(stem).to_lowercase();
+    name.replace(['.', '_'], "-")
+}
+
 /// The module that an extension module's file name is for, as the interpreter's suffixes say.
 pub(super) fn extension_module<'name>(name: &'name str, suffixes: &[String]) -> Option<&'name str> {
     let file = file_name(name);

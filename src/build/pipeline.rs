@@ -27,6 +27,7 @@ use super::progress::Progress;
 use super::record::Record;
 use super::report::{BuildReport, BuildTimes, RejectedSource};
 use super::request::BuildRequest;
+use super::site::{SiteDirectory, replaced};
 use super::tree::Tree;
 use super::venv;
 use super::write::BundleWriter;
@@ -70,7 +71,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     let since = Instant::now();
     request.interruption.check()?;
     let installed = target.as_ref().map(tempfile::TempDir::path);
-    collect(request, &interpreter, installed, &mut tree, &mut warnings)?;
+    let site = collect(request, &interpreter, installed, &mut tree, &mut warnings)?;
     let entry = entry_point(request, &interpreter, &tree)?;
     let rules = MaterializeRules::new(&request.materialize, &request.no_materialize)?;
     let carriers = file_carriers(
@@ -100,7 +101,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         no_materialize: request.no_materialize.clone(),
         data: data_directories(&tree, &records),
         libraries: native.then_some(libraries),
-        site: SiteSetup::default(),
+        site,
     };
     let mut writer =
         BundleWriter::begin(output.path(), output.file()?, request.shebang.as_deref())?;
@@ -146,24 +147,38 @@ fn temporary_directory() -> Result<tempfile::TempDir, BuildError> {
         .map_err(|source| BuildError::TemporaryDirectory { path: env::temp_dir(), source })
 }
 
-/// Takes everything that goes into the bundle into `tree`.
+/// Takes everything that goes into the bundle into `tree`; returns what is left for its start.
 fn collect(
     request: &BuildRequest,
     interpreter: &Interpreter,
     installed: Option<&Path>,
     tree: &mut Tree,
     warnings: &mut Vec<String>,
-) -> Result<(), BuildError> {
+) -> Result<SiteSetup, BuildError> {
+    let mut setup = SiteSetup::default();
     let mut take = |tree: &mut Tree, root: &Path, kind, origin: String| {
         request.interruption.check()?;
+        let leaves_out = match kind {
+            Kind::SitePackages => replaced(root, tree)?,
+            Kind::Target | Kind::Source => HashSet::new(),
+        };
+        let origin: Arc<str> = Arc::from(origin);
         Collection {
             root,
             kind,
-            origin: Arc::from(origin),
+            prefix: "",
+            leaves_out: &leaves_out,
+            origin: Arc::clone(&origin),
             magic: interpreter.magic,
             output: &request.output,
         }
-        .collect(tree, warnings)
+        .collect(tree, warnings)?;
+        // The folder of a program's own modules is no place where `site` looks.
+        if kind == Kind::Source {
+            return Ok(());
+        }
+        SiteDirectory { root, origin, interpreter, output: &request.output }
+            .settle(tree, &mut setup, warnings)
     };
     if let Some(installed) = installed {
         take(tree, installed, Kind::Target, "the requirements".to_owned())?;
@@ -180,7 +195,7 @@ fn collect(
     drop_local_urls(tree)?;
     match tree.get(INFORMATION_ENTRY) {
         Some(item) => Err(reserved(INFORMATION_ENTRY, &item.origin)),
-        None => Ok(()),
+        None => Ok(setup),
     }
 }
 

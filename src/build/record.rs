@@ -49,6 +49,35 @@ impl Record {
         tree.names().filter(is_record).collect()
     }
 
+    /// Adds rows for `names` to the record in the metadata directory `metadata`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Read`].
+    pub(super) fn extend(
+        tree: &mut Tree,
+        metadata: &str,
+        names: &[String],
+    ) -> Result<(), BuildError> {
+        let record = format!("{metadata}/RECORD");
+        let Some(item) = tree.get(&record).filter(|_| !names.is_empty()) else { return Ok(()) };
+        let mut text = item.content.read()?.into_owned();
+        if !text.is_empty() && !text.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        let failed = |source: csv::Error| BuildError::Read {
+            path: record.clone().into(),
+            source: source.into(),
+        };
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(&mut text);
+        for name in names {
+            writer.write_record([name.as_str(), "", ""]).map_err(failed)?;
+        }
+        drop(writer);
+        tree.set(&record, text);
+        Ok(())
+    }
+
     fn read(tree: &Tree, name: &str) -> Result<Self, BuildError> {
         let text = match tree.get(name) {
             Some(item) => item.content.read()?,

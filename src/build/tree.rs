@@ -101,6 +101,11 @@ impl Tree {
         self.empty_directories.insert(name);
     }
 
+    /// The files themselves, by name.
+    pub(super) fn into_files(self) -> impl Iterator<Item = (String, Item)> {
+        self.items.into_iter()
+    }
+
     /// The file of that name.
     pub(super) fn get(&self, name: &str) -> Option<&Item> {
         self.items.get(name)
