@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,23 +104,13 @@ def names_of(application: Application) -> Names:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "warning"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_as_from_a_folder(name: str, application: Make) -> None:
     """Same output and status as `python folder/__main__.py`."""
     it = application(PROGRAMS[name])
     arguments = ["a", "--b", "ü", "", "-c", "--"]
     found = it.bundled(*arguments, stdin="typed\n").named(names_of(it))
     assert str(found) == str(it.plain(*arguments, stdin="typed\n").named(names_of(it)))
-
-
-def test_warnings_lack_the_source_line(application: Make) -> None:
-    """A listed deviation, shared with every zip: `warnings` asks no loader for lines."""
-    it = application(PROGRAMS["warning"])
-    expected = it.plain().named(names_of(it))
-    line = "  warnings.warn('careful')\n"
-    assert line in expected.stderr
-    expected = replace(expected, stderr=expected.stderr.replace(line, ""))
-    assert it.bundled().named(names_of(it)) == expected
 
 
 @pytest.mark.parametrize(

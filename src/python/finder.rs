@@ -20,6 +20,7 @@ use super::hooks::remount_replaced;
 use super::importlib::Importlib;
 use super::metadata::find_distributions;
 use super::path_hook::importer_for_path;
+use super::source_lines::{LINECACHE, find_linecache};
 
 /// The meta-path finder of mounted bundles.
 #[pyclass(frozen, module = "mmport")]
@@ -131,7 +132,9 @@ fn find<'py>(
             None => {}
         }
     }
-    let Some((importer, module)) = found else { return Ok(None) };
+    let Some((importer, module)) = found else {
+        return if name == LINECACHE { find_linecache(py, target) } else { Ok(None) };
+    };
     for other in before.into_iter().filter(|other| !other.is_none()) {
         let Ok(find_spec) = other.getattr(intern!(py, "find_spec")) else {
             return Ok(None); // A finder from before Python 3.4; PathFinder knows how to ask it.

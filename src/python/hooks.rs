@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::bundle::Suffixes;
 
 use super::path_hook::path_hook;
+use super::source_lines::read_bundles_if_imported;
 use super::{BundleFinder, BundleImporter, MountedBundle};
 
 /// The objects that [`install_hooks`] has put in place.
@@ -48,6 +49,7 @@ pub fn install_hooks(py: Python<'_>) -> PyResult<Option<Hooks>> {
     let hooks = sys.getattr(intern!(py, "path_hooks"))?;
     let hook = wrap_pyfunction!(path_hook, py)?;
     hooks.cast::<PyList>()?.insert(0, &hook)?;
+    read_bundles_if_imported(py)?;
     Ok(Some(Hooks { finder: finder.unbind(), path_hook: hook.into_any().unbind() }))
 }
 

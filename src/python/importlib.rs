@@ -7,6 +7,8 @@ use pyo3::types::{PyBytes, PyDict, PyModule};
 
 use crate::bytecode::HashCheck;
 
+use super::syntax_errors::show_line;
+
 /// Functions and types of `importlib` and `_imp`.
 pub(super) struct Importlib {
     /// `importlib.machinery.ModuleSpec`
@@ -93,7 +95,8 @@ impl Importlib {
         arguments.set_item("dont_inherit", true)?;
         self.call_with_frames_removed
             .bind(py)
-            .call((&self.compile, source, path, "exec"), Some(&arguments))
+            .call((&self.compile, source, &path, "exec"), Some(&arguments))
+            .inspect_err(|error| show_line(py, error, source, &path))
     }
 
     /// Makes `path` the file name of a code object and of all code objects in it.
@@ -138,6 +141,17 @@ impl Importlib {
     ) -> PyResult<Bound<'py, PyAny>> {
         let source = PyBytes::new(py, source);
         self.bootstrap_external.bind(py).call_method1("decode_source", (source,))
+    }
+
+    /// What `PathFinder` finds for a module on `sys.path`.
+    pub(super) fn path_finder_spec<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        target: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let path_finder = self.bootstrap_external.bind(py).getattr("PathFinder")?;
+        path_finder.call_method1("find_spec", (name, py.None(), target))
     }
 
     /// The legacy `load_module`, as `importlib` has it for every loader with `exec_module`.

@@ -12,6 +12,8 @@
 //! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `zip_*.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `site.rs` | `.pth` files and `sitecustomize` of a bundle |
+//! | `source_lines.rs` | what `linecache` reads from bundles |
+//! | `syntax_errors.rs` | lines of what CPython's compiler refuses |
 //! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
 //!
 //! What a bundle holds and where its files are is the core's business ([`MountedBundle`]); this folder
@@ -32,7 +34,9 @@ mod path_hook;
 mod pkg_resources;
 mod resources;
 mod site;
+mod source_lines;
 mod subinterpreters;
+mod syntax_errors;
 mod tracebacks;
 mod traversable;
 mod zip_archive;
