@@ -1,7 +1,8 @@
 """Prints which module is where, as the text of an editable installation's hook says, as JSON.
 
 setuptools assigns dictionaries of literals to `MAPPING` and `NAMESPACES`; hooks of `editables` call
-`map_module` with two strings, those of scikit-build-core `install` with a dictionary. The hook itself is parsed, never executed.
+`map_module` with two strings, those of scikit-build-core `install` with a dictionary. The
+hook itself is parsed, never executed.
 """
 
 import ast
@@ -20,13 +21,13 @@ def places_in(node):
                 yield module, [p for p in places if os.path.isdir(p)] if is_list else [places]
     elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         function, arguments = node.value.func, node.value.args
+        takes_dictionary = bool(arguments) and isinstance(arguments[0], ast.Dict)
         if isinstance(function, ast.Attribute) and function.attr == "map_module":
             module, place = map(ast.literal_eval, arguments)
             yield module, [place]
-        elif isinstance(function, ast.Name) and function.id == "install":
-            if arguments and isinstance(arguments[0], ast.Dict):
-                for module, place in ast.literal_eval(arguments[0]).items():
-                    yield module, [place]
+        # Others call a function of that name with something else.
+        elif getattr(function, "id", "") == "install" and takes_dictionary:
+            yield from ((m, [p]) for m, p in ast.literal_eval(arguments[0]).items())
 
 
 with open(sys.argv[1], "rb") as file:
