@@ -37,6 +37,8 @@ class Case:
     commands: tuple[Command, ...]
     # The console script; without one the bundle acts as Python.
     script: str | None = None
+    # Further options for `mmport build`.
+    build: tuple[str, ...] = ()
     # Files to prepare, and globs of files that the commands must create.
     files: Mapping[str, str] = field(default_factory=dict)
     creates: tuple[str, ...] = ()
@@ -133,7 +135,7 @@ class Comparison:
         venv = self.venv_of(case.requirements)
         program = case.script or "python"
         entry = ["--script", case.script] if case.script else []
-        bundle = self.build("-r", venv.lock, *entry, name=program)
+        bundle = self.build("-r", venv.lock, *entry, *case.build, name=program)
         names = names_in_bundle(bundle, self.root)
         in_bundle = Session(case, (self.mmport, "run", bundle), names, self.run)
         names = names_in_venv(venv.place, program)

@@ -24,6 +24,9 @@ PLACE = PROJECT / "target" / "tests" / VERSION
 # A file system's limit is 255 bytes.
 LONGEST_NAME = 120
 
+# Modules for programs under test; some of them are tests that have to fail.
+collect_ignore = ["consumers"]
+
 Build = Callable[..., Path]
 VenvOf = Callable[[Sequence[str]], "VirtualEnvironment"]
 

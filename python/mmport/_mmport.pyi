@@ -115,7 +115,11 @@ class BundleImporter:
         """The directory in the bundle: empty, or ending in ``/``."""
 
     def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> ModuleSpec | None:
-        """Find a module in this directory."""
+        """Find a module in this directory.
+
+        A source module of a materialized package gets the spec that ``FileFinder`` gives it, for
+        those who ask past :class:`BundleFinder` and go on to its file.
+        """
 
     def invalidate_caches(self) -> None:
         """Do nothing: the finder looks for bundles that were replaced."""

@@ -19,7 +19,7 @@ use super::BundleImporter;
 use super::hooks::remount_replaced;
 use super::importlib::Importlib;
 use super::metadata::find_distributions;
-use super::path_hook::importer_for_path;
+use super::path_hook::serving_importer;
 use super::source_lines::{LINECACHE, find_linecache};
 
 /// The meta-path finder of mounted bundles.
@@ -156,8 +156,10 @@ fn finder_of<'py>(
     if let Some(finder) = cache.get_item(path)? {
         return Ok(Some(finder));
     }
-    let Ok(text) = path.to_str() else { return Ok(None) };
-    match importer_for_path(text) {
+    if path.to_str().is_err() {
+        return Ok(None);
+    }
+    match serving_importer(path)? {
         Some(importer) => {
             let importer = Bound::new(path.py(), importer)?.into_any();
             cache.set_item(path, &importer)?;

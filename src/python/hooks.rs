@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::bundle::Suffixes;
 
-use super::path_hook::path_hook;
+use super::path_hook::insert_hook;
 use super::source_lines::read_bundles_if_imported;
 use super::{BundleFinder, BundleImporter, MountedBundle};
 
@@ -47,10 +47,9 @@ pub fn install_hooks(py: Python<'_>) -> PyResult<Option<Hooks>> {
     meta_path.insert(position, &finder)?;
     // Before zipimport's and FileFinder's hooks, which would take the same paths.
     let hooks = sys.getattr(intern!(py, "path_hooks"))?;
-    let hook = wrap_pyfunction!(path_hook, py)?;
-    hooks.cast::<PyList>()?.insert(0, &hook)?;
+    let hook = insert_hook(hooks.cast::<PyList>()?)?;
     read_bundles_if_imported(py)?;
-    Ok(Some(Hooks { finder: finder.unbind(), path_hook: hook.into_any().unbind() }))
+    Ok(Some(Hooks { finder: finder.unbind(), path_hook: hook }))
 }
 
 /// Installs the hooks and appends a mounted bundle to `sys.path`.

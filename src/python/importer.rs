@@ -88,6 +88,11 @@ impl BundleImporter {
         Arc::clone(&self.mounted)
     }
 
+    /// Whether this is a directory among the materialized packages.
+    pub(super) fn is_in_tree(&self) -> bool {
+        &*self.location != self.mounted.archive() && !self.is_in_bundle(&self.location)
+    }
+
     /// Whether `path` is a path through the bundle file rather than a materialized file.
     pub(super) fn is_in_bundle(&self, path: &str) -> bool {
         path.strip_prefix(self.mounted.archive()).is_some_and(|rest| rest.starts_with('/'))
@@ -219,7 +224,17 @@ impl BundleImporter {
             return Ok(None);
         }
         let Some(found) = slf.get().find(fullname) else { return Ok(None) };
-        Self::spec(slf, fullname, found).map(Some)
+        let is_source =
+            matches!(found, Found::Module(FoundModule { kind: FoundKind::Source { .. }, .. }));
+        let spec = Self::spec(slf, fullname, found)?;
+        // Who asks past the meta-path finder goes on to read the file, or to replace its loader:
+        // pytest, which rewrites assertions, and import hooks that check types.
+        if is_source
+            && !slf.get().is_in_bundle(spec.getattr(intern!(spec.py(), "origin"))?.extract()?)
+        {
+            return Importlib::get(spec.py())?.spec_of_file(&spec).map(Some);
+        }
+        Ok(Some(spec))
     }
 
     fn invalidate_caches(&self) {}

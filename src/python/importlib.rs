@@ -143,6 +143,22 @@ impl Importlib {
         self.bootstrap_external.bind(py).call_method1("decode_source", (source,))
     }
 
+    /// The spec that `FileFinder` gives the source module of `spec`.
+    pub(super) fn spec_of_file<'py>(
+        &self,
+        spec: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = spec.py();
+        let bootstrap = self.bootstrap_external.bind(py);
+        let (name, path) = (spec.getattr("name")?, spec.getattr("origin")?);
+        let arguments = PyDict::new(py);
+        let loader = bootstrap.call_method1("SourceFileLoader", (&name, &path))?;
+        arguments.set_item("loader", loader)?;
+        let locations = "submodule_search_locations";
+        arguments.set_item(locations, spec.getattr(locations)?)?;
+        bootstrap.call_method("spec_from_file_location", (name, path), Some(&arguments))
+    }
+
     /// What `PathFinder` finds for a module on `sys.path`.
     pub(super) fn path_finder_spec<'py>(
         &self,

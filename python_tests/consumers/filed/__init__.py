@@ -1,0 +1,1 @@
+"""A package with data, which is brought out as files."""
