@@ -198,7 +198,7 @@ def imported(name: str) -> Any:
             f"{frame.filename}:{frame.lineno} {frame.name}: {frame.line}"
             for frame in traceback.extract_tb(error.__traceback__)
             # What the standard library does in between may depend on the threads' order.
-            if not frame.filename.startswith((STANDARD_LIBRARY, "<frozen importlib"))
+            if not frame.filename.startswith((STANDARD_LIBRARY, "<frozen importlib", __file__))
         ]
         return {**failure(error), "frames": shown}
 
