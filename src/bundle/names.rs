@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::directory::Header;
 use super::index::is_servable;
-use super::{Bundle, BundleError, Entry, decode_name};
+use super::{Bundle, BundleError, Entry, Found, decode_name};
 
 /// The sorted names of a bundle, each with the offset of its header in the central directory.
 #[derive(Debug)]
@@ -74,6 +74,29 @@ pub struct Child<'bundle> {
 }
 
 impl Bundle {
+    /// The modules in the directory at `prefix` (empty, or ending in `/`), sorted by name, and whether
+    /// each is a package: what `pkgutil.iter_modules` lists.
+    ///
+    /// # Errors
+    /// [`BundleError::Corrupt`] when the central directory is not sound.
+    pub fn modules_in(&self, prefix: &str) -> Result<Vec<(String, bool)>, BundleError> {
+        let mut modules: Vec<(String, bool)> = Vec::new();
+        for child in self.children(prefix)? {
+            // A name up to its first dot is what `inspect.getmodulename` leaves of it.
+            let name = child.name.split('.').next().unwrap_or_default();
+            if name.is_empty() || name == "__init__" || (child.is_directory && name != child.name) {
+                continue;
+            }
+            if let Some(Found::Module(found)) = self.find(prefix, name)
+                && found.is_package == child.is_directory
+                && modules.last().is_none_or(|(last, _)| last != name)
+            {
+                modules.push((name.to_owned(), found.is_package));
+            }
+        }
+        Ok(modules)
+    }
+
     /// What the directory at `prefix` (empty, or ending in `/`) holds, sorted by name, as a listing
     /// of installed files would show it: without bytecode beside its source.
     ///

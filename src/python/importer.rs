@@ -371,23 +371,10 @@ impl BundleImporter {
         if self.is_tree {
             return Ok(Vec::new());
         }
-        let bundle = self.mounted.bundle();
-        let children = bundle.children(&self.prefix).map_err(ImportFailure::from)?;
-        let mut modules: Vec<(String, bool)> = Vec::new();
-        for child in children {
-            // A name up to its first dot is what `inspect.getmodulename` leaves of it.
-            let name = child.name.split('.').next().unwrap_or_default();
-            if name.is_empty() || name == "__init__" || (child.is_directory && name != child.name) {
-                continue;
-            }
-            if let Some(Found::Module(found)) = bundle.find(&self.prefix, name)
-                && found.is_package == child.is_directory
-                && modules.last().is_none_or(|(last, _)| last[prefix.len()..] != *name)
-            {
-                modules.push((format!("{prefix}{name}"), found.is_package));
-            }
-        }
-        Ok(modules)
+        let modules =
+            self.mounted.bundle().modules_in(&self.prefix).map_err(ImportFailure::from)?;
+        let qualified = |(name, is_package)| (format!("{prefix}{name}"), is_package);
+        Ok(modules.into_iter().map(qualified).collect())
     }
 
     fn __repr__(&self) -> String {
