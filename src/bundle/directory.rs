@@ -12,17 +12,17 @@ use std::path::Path;
 
 use super::BundleError;
 
-const END_SIGNATURE: &[u8] = b"PK\x05\x06";
-const END_SIZE: usize = 22;
-const END64_SIGNATURE: &[u8] = b"PK\x06\x06";
-const END64_SIZE: usize = 56;
+pub(super) const END_SIGNATURE: &[u8] = b"PK\x05\x06";
+pub(super) const END_SIZE: usize = 22;
+pub(super) const END64_SIGNATURE: &[u8] = b"PK\x06\x06";
+pub(super) const END64_SIZE: usize = 56;
 const LOCATOR64_SIGNATURE: &[u8] = b"PK\x06\x07";
-const LOCATOR64_SIZE: usize = 20;
-const HEADER_SIGNATURE: &[u8] = b"PK\x01\x02";
-const HEADER_SIZE: usize = 46;
-const COMMENT_LIMIT: usize = u16::MAX as usize;
-const ZIP64_EXTRA_ID: u16 = 1;
-const UTF8_FLAG: u16 = 0x800;
+pub(super) const LOCATOR64_SIZE: usize = 20;
+pub(super) const HEADER_SIGNATURE: &[u8] = b"PK\x01\x02";
+pub(super) const HEADER_SIZE: usize = 46;
+pub(super) const COMMENT_LIMIT: usize = u16::MAX as usize;
+pub(super) const ZIP64_EXTRA_ID: u16 = 1;
+pub(super) const UTF8_FLAG: u16 = 0x800;
 const ENCRYPTED_FLAG: u16 = 0x1;
 
 /// The central directory of a zip.
@@ -64,17 +64,17 @@ pub struct Header<'directory> {
 }
 
 /// Reads a little-endian `u16`; the caller has checked the bounds.
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
 /// Reads a little-endian `u32`; the caller has checked the bounds.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 /// Reads a little-endian `u64`; the caller has checked the bounds.
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | (u64::from(u32_at(bytes, at + 4)) << 32)
 }
 

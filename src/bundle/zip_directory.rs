@@ -10,17 +10,11 @@
 use std::borrow::Cow;
 
 use super::codepage::decode_cp437;
+use super::directory::{
+    COMMENT_LIMIT, END_SIGNATURE, END_SIZE, END64_SIGNATURE, END64_SIZE, HEADER_SIGNATURE,
+    HEADER_SIZE, LOCATOR64_SIZE, UTF8_FLAG, ZIP64_EXTRA_ID, u16_at, u32_at, u64_at,
+};
 
-const END_SIGNATURE: &[u8] = b"PK\x05\x06";
-const END_SIZE: usize = 22;
-const END64_SIGNATURE: &[u8] = b"PK\x06\x06";
-const END64_SIZE: usize = 56;
-const LOCATOR64_SIZE: usize = 20;
-const HEADER_SIGNATURE: &[u8] = b"PK\x01\x02";
-const HEADER_SIZE: usize = 46;
-const COMMENT_LIMIT: usize = u16::MAX as usize;
-const ZIP64_EXTRA_ID: u16 = 1;
-const UTF8_FLAG: u16 = 0x800;
 const SENTINEL: u64 = u32::MAX as u64;
 
 /// Which Python's `zipimport` is followed.
@@ -97,21 +91,6 @@ struct End {
 
 fn refused<T>(text: &'static str) -> Result<T, ZipDirectoryError> {
     Err(ZipDirectoryError::Refused(text))
-}
-
-/// Reads a little-endian `u16`; the caller has checked the bounds.
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-
-/// Reads a little-endian `u32`; the caller has checked the bounds.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from(u16_at(bytes, at)) | (u32::from(u16_at(bytes, at + 2)) << 16)
-}
-
-/// Reads a little-endian `u64`; the caller has checked the bounds.
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | (u64::from(u32_at(bytes, at + 4)) << 32)
 }
 
 /// All entries of the zip in `map`, in the order of its directory.
