@@ -221,3 +221,135 @@ print("alive")
         copy = shutil.copy2(run.cwd / "many.pyz", run.cwd / f"copy{step}.pyz")
         outcome = run(former.mmport, "run", copy, str(step * 0.002))
         assert outcome.succeeded().stdout == "alive\n"
+
+
+# Each does the same from a bundle as from a folder.
+PROGRAMS = {
+    "a zip that comes late": {
+        "__main__.py": """\
+import importlib, os, sys, zipfile
+late = os.path.abspath("late.zip")
+sys.path.insert(0, late)
+def attempt(step):
+    try:
+        print(step, importlib.import_module("late").VALUE)
+    except ImportError as error:
+        print(step, type(error).__name__, error)
+def write(value):
+    with zipfile.ZipFile(late, "w") as target:
+        target.writestr("late.py", f"VALUE = {value!r}\\n")
+attempt("absent")
+write("first")
+attempt("not looked at again")
+importlib.invalidate_caches()
+attempt("there")
+write("second one")
+del sys.modules["late"]
+importlib.invalidate_caches()
+attempt("replaced")
+os.remove(late)
+del sys.modules["late"]
+importlib.invalidate_caches()
+attempt("gone")
+""",
+    },
+    "a fork in the midst of an import": {
+        "__main__.py": "import forks, os\nprint(forks.VALUE, flush=True)\nos.wait()\n",
+        "forks.py": """\
+import os, sys
+import before
+child = os.fork()
+import after
+VALUE = "child" if child == 0 else "parent"
+if child == 0:
+    import threading
+    def work():
+        import third
+        print(third.VALUE, flush=True)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    os._exit(0)
+""",
+        **{f"{name}.py": f"VALUE = {name!r}\n" for name in ("before", "after", "third")},
+    },
+    "many threads that import at once": {
+        "__main__.py": """\
+import importlib, random, threading
+names = [f"many.m{number}" for number in range(40)]
+start = threading.Barrier(16)
+seen = []
+def work(seed):
+    order = names[:]
+    random.Random(seed).shuffle(order)
+    start.wait()
+    seen.append(sum(importlib.import_module(name).VALUE for name in order))
+threads = [threading.Thread(target=work, args=(seed,)) for seed in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+import many
+print(seen, many.COUNT)
+""",
+        "many/__init__.py": "COUNT = []\n",
+        **{
+            f"many/m{number}.py": "import many, time\ntime.sleep(0.001)\nVALUE = 1\n"
+            f"many.COUNT.append({number})\n"
+            + (f"from many import m{number - 1}\n" if number % 5 else "")
+            for number in range(40)
+        },
+    },
+    "a path that is edited": {
+        "__main__.py": """\
+import importlib, os, sys
+here = os.path.dirname(__file__)
+def attempt(name):
+    try:
+        print(name, importlib.import_module(name).VALUE)
+    except ImportError as error:
+        print(name, type(error).__name__, error)
+attempt("hidden")
+sys.path.append(here + "/inner")
+attempt("hidden")
+sys.path.remove(here + "/inner")
+del sys.modules["hidden"]
+attempt("hidden")
+import package
+attempt("package.hidden")
+package.__path__.append(here + "/inner")
+attempt("package.hidden")
+del package.__path__[:]
+del sys.modules["package.hidden"]
+attempt("package.hidden")
+attempt("package.module")
+del sys.path[:]
+attempt("other")
+sys.path.append(here)
+attempt("other")
+""",
+        "inner/hidden.py": "VALUE = 'hidden'\n",
+        "package/__init__.py": "",
+        "package/module.py": "VALUE = 'module'\n",
+        "other.py": "VALUE = 'other'\n",
+    },
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_as_from_a_folder(name: str, application: Callable[..., Application]) -> None:
+    """What changes on the way to a module is seen, or not seen, as CPython sees it."""
+    it = application(PROGRAMS[name])
+    found, expected = it.bundled(), it.plain()
+    if name.startswith("many threads"):
+        # The order in which they finish is nobody's.
+        assert found.succeeded().stderr == expected.succeeded().stderr == ""
+        for outcome in (found, expected):
+            values, modules = (
+                outcome.stdout.strip().removeprefix("[").removesuffix("]").split("] [")
+            )
+            assert values.split(", ") == ["40"] * 16
+            assert sorted(map(int, modules.split(", "))) == list(range(40))
+        return
+    assert str(found) == str(expected)
+    assert found.status == 0, str(found)
