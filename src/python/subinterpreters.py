@@ -1,9 +1,10 @@
 """Serves the bundle in a subinterpreter, where no class of mmport's can be used.
 
-Frozen under the name of `sitecustomize`, which `site` imports as the last thing that an interpreter does
-before it runs code. CPython's own finders serve the bundle: `FileFinder` the packages that are
-brought out as files, `zipimport` all others. Then the module whose name it has is found and run, if
-there is one.
+Frozen under the name of `_sitebuiltins`, which `site` imports before it does anything: in the main
+interpreter that has happened. A finder is put in place, which waits for the last thing that `site`
+imports, `sitecustomize`, to put the bundle on `sys.path`. CPython's own finders serve it from there:
+`FileFinder` the packages that are brought out as files, `zipimport` all others. Then the module whose
+name this is is found and run.
 """
 
 import sys
@@ -39,32 +40,25 @@ class Materializer:
     """A meta-path finder that finds nothing: it brings out what others are about to find."""
 
     __module__ = "mmport"
+    tree = None
 
-    def __init__(self, materialize, tree):
-        self.materialize = materialize
-        self.tree = tree
+    def __init__(self, native):
+        self.native = native
 
     def find_spec(self, fullname, path=None, target=None):
-        if path is None and self.materialize(fullname):
+        if fullname == "sitecustomize" and self.tree is None:
+            self.serve()
+        if path is None and self.tree and self.native.materialize(fullname):
             finder = sys.path_importer_cache.get(self.tree)
             if finder is not None:
                 finder.invalidate_caches()
 
-
-def serve():
-    """Put the bundle where `site` has put what a virtual environment has."""
-    native = native_functions()
-    places = native.places()
-    if places is None:  # The main interpreter, which has the bundle.
-        return
-    leave_host()
-    archive, tree = places
-    if tree is not None:
-        sys.path.append(tree)
-        sys.meta_path.insert(
-            sys.meta_path.index(PathFinder), Materializer(native.materialize, tree)
-        )
-    sys.path.append(archive)
+    def serve(self):
+        """Put the bundle where `site` has put what a virtual environment has."""
+        leave_host()
+        archive, tree = self.native.places()
+        self.tree = tree or ""
+        sys.path.extend(filter(None, (tree, archive)))
 
 
 def run_module_of_this_name():
@@ -78,5 +72,7 @@ def run_module_of_this_name():
     spec.loader.exec_module(module)
 
 
-serve()
+functions = native_functions()
+if functions.places() is not None:  # It is in the main interpreter, which has the bundle.
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), Materializer(functions))
 run_module_of_this_name()

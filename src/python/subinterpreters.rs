@@ -1,8 +1,8 @@
 //! Subinterpreters: the bundle for interpreters in which PyO3's classes cannot be used.
 //!
-//! A subinterpreter starts with CPython's own finders and runs `site`. What `site` imports last,
-//! `sitecustomize`, is frozen code of ours (`subinterpreters.py`) from the moment that the main
-//! interpreter has a bundle: it puts the directory of materialized packages and the bundle on
+//! A subinterpreter starts with CPython's own finders and runs `site`. What `site` imports first,
+//! `_sitebuiltins`, is frozen code of ours (`subinterpreters.py`) from the moment that the main
+//! interpreter has a bundle, which has imported the true one and never asks again: it puts the directory of materialized packages and the bundle on
 //! `sys.path`, where CPython's `FileFinder` and `zipimport` find what is in them, and has packages
 //! brought out before they are looked for. So extension modules are loaded, or refused, by CPython.
 //! The start of the main interpreter pays for none of this.
@@ -27,7 +27,7 @@ const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/subinterpreters.ma
 /// The name of the module with the functions.
 const NAME: &CStr = c"_mmport_subinterpreter";
 /// What `site` imports.
-const FROZEN_NAME: &CStr = c"sitecustomize";
+const FROZEN_NAME: &CStr = c"_sitebuiltins";
 /// The module that tells about the pip package.
 const HOSTED_NAME: &CStr = c"_mmport_hosted";
 
