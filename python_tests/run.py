@@ -2,7 +2,9 @@
 
     python3 python_tests/run.py                       tests for the Python that runs this
     python3 python_tests/run.py --python python3.13   for another one (repeatable)
-    python3 python_tests/run.py --all                 for every supported CPython on this machine
+    python3 python_tests/run.py --full                large applications and long tests too
+    python3 python_tests/run.py --all                 for every supported CPython on this machine:
+                                                      --full for one, the rest for the others
     python3 python_tests/run.py -- -k test_run -x     options after -- go to pytest
 
 Everything is kept in `target/tests` and used again as long as it is up to date.
@@ -143,7 +145,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--python", action="append", default=[], metavar="EXE")
     parser.add_argument("--all", action="store_true", help="every supported CPython found")
-    parser.add_argument("--quick", action="store_true", help="leave out the large applications")
+    parser.add_argument("--full", action="store_true", help="large applications and long tests too")
     parser.add_argument("--no-build", action="store_true", help="test what was built before")
     parser.add_argument("-k", metavar="EXPRESSION", help="as pytest's -k")
     options = parser.parse_args(words)
@@ -198,7 +200,8 @@ def main() -> int:
                     make_environment(python.place / "venv", python, ["mypy", "pytest"])
                     install_package(python)
             with step(f"pytest with {python.name}"):
-                run_pytest(python, for_pytest, options.quick or python != default)
+                full = options.full or (options.all and python == default)
+                run_pytest(python, for_pytest, quick=not full)
         except StepFailed as failure:
             failures.append(f"{python.name}: {failure}")
             print(f"FAILED: {failures[-1]}", file=sys.stderr, flush=True)
