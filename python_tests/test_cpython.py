@@ -14,7 +14,7 @@ TIMEOUT = 3600
 
 
 @pytest.mark.parametrize(
-    "options", [["--quick"], pytest.param([], marks=pytest.mark.full)], ids=str
+    "options", [["--thrifty"], pytest.param([], marks=pytest.mark.full)], ids=str
 )
 def test_suites(options: list[str], run: Runner) -> None:
     """Every test of theirs comes to the same."""

@@ -1,7 +1,7 @@
 """Runs CPython's own suites, as installed, with `mmport.ZipImporter` for `zipimport.zipimporter`.
 
     python run.py                  all suites
-    python run.py --quick          those marked `quick` in suites.txt, without expensive tests
+    python run.py --thrifty        all but their expensive tests, as `python -m test` without `-u`
     python run.py test_zipimport   the ones named
 
 The Python that runs this must have mmport installed. Each suite runs twice in fresh virtual
@@ -48,9 +48,9 @@ def lines_of(name: str) -> list[tuple[str, str]]:
     return [(first, *rest) if rest else (first, "") for first, *rest in words]  # type: ignore[misc]
 
 
-def suites(quick: bool) -> list[str]:
+def suites() -> list[str]:
     """Return the suites by name."""
-    return [name for name, mark in lines_of("suites.txt") if not quick or mark == "quick"]
+    return [name for name, _ in lines_of("suites.txt")]
 
 
 def exclusions() -> set[str]:
@@ -202,14 +202,12 @@ def main() -> int:
     """Do all of it; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("suites", nargs="*", metavar="SUITE")
-    parser.add_argument(
-        "--quick", action="store_true", help="only the suites marked so, without expensive tests"
-    )
+    parser.add_argument("--thrifty", action="store_true", help="leave out expensive tests")
     options = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="mmport-cpython-"))
     try:
         prove(place)
-        mistakes = compare(options.suites or suites(options.quick), place, options.quick)
+        mistakes = compare(options.suites or suites(), place, options.thrifty)
     except RunFailed as failure:
         print(f"FAILED: {failure}", file=sys.stderr)
         return 1
