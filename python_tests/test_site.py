@@ -24,6 +24,7 @@ from support import (
     run_program,
     write_files,
 )
+from wheels import write_wheel
 
 Files = Mapping[str, "str | bytes"]
 
@@ -579,6 +580,25 @@ def test_editable_projects(name: str, options: tuple[str, ...], own: Own) -> Non
     )
     code = "".join(f"import {module}; print({module}.__name__)\n" for module in modules)
     assert own.in_bundle("-c", code) == own.in_venv("-c", code).succeeded()
+
+
+def test_a_distribution_leads_nowhere_outside(own: Own, tmp_path: Path) -> None:
+    """What comes from elsewhere takes no file of this machine, whatever it says of itself."""
+    secret = write_files(tmp_path / "secret", {"key": "secret", "private.py": "KEY = 1\n"})
+    modules = {
+        "evil.py": "VALUE = 1\n",
+        "evil.pth": f"{secret}\nimport _evil_finder\n",
+        "_evil_finder.py": f"MAPPING = { ({'leak': str(secret / 'key'), '/up': str(secret)}) }\n",
+    }
+    origin = {"url": secret.as_uri(), "dir_info": {"editable": True}}
+    folder = write_files(tmp_path / "modules", modules)
+    wheel = write_wheel(tmp_path, "evil", folder, {"direct_url.json": json.dumps(origin)})
+    app = own.run.cwd / "app.pyz"
+    said = own.run(own.mmport, "build", wheel, "-o", app).succeeded().stderr
+    assert f"`evil.pth` refers to `{secret}`, outside" in said
+    taken = {name for name in zipfile.ZipFile(app).namelist() if not name.endswith(".pyc")}
+    assert {name for name in taken if "/" not in name} == {*modules, "mmport.json"}
+    assert not any(name.startswith("/") or "private" in name for name in taken)
 
 
 @pytest.mark.full

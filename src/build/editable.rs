@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub(super) struct Editable {
     name: String,
     /// The packages and modules that an installed copy would have at the root, if it says so.
     top_level: Option<Vec<String>>,
+    /// The URL of the project's folder.
+    url: String,
 }
 
 impl Editable {
@@ -43,22 +46,71 @@ impl Editable {
                 .map(|item| item.content.read().map(std::borrow::Cow::into_owned))
                 .transpose()
         };
-        if !read("direct_url.json")?.is_some_and(|text| Self::is_said_by(&text)) {
+        let Some(url) = read("direct_url.json")?.and_then(|text| Self::url_said_by(&text)) else {
             return Ok(None);
-        }
+        };
         let names = read("top_level.txt")?.map(|text| {
             let text = String::from_utf8_lossy(&text).into_owned();
             text.lines().map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
         });
         let top_level = names.filter(|names: &Vec<String>| !names.is_empty());
-        Ok(Some(Self { name: names::distribution(metadata), top_level }))
+        Ok(Some(Self { name: names::distribution(metadata), top_level, url }))
+    }
+
+    /// Whether the project's folder is one of `projects`, which are canonical paths.
+    pub(super) fn is_one_of(&self, projects: Option<&[PathBuf]>) -> bool {
+        projects.is_none_or(|projects| projects.iter().any(|project| file_url(project) == self.url))
+    }
+
+    /// The folder's URL, if a `direct_url.json` says that its distribution is an editable
+    /// installation.
+    fn url_said_by(direct_url: &[u8]) -> Option<String> {
+        let origin: serde_json::Value = serde_json::from_slice(direct_url).ok()?;
+        (origin["dir_info"]["editable"] == true)
+            .then(|| origin["url"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Whether a `direct_url.json` says that its distribution is an editable installation.
     pub(super) fn is_said_by(direct_url: &[u8]) -> bool {
-        let origin: Option<serde_json::Value> = serde_json::from_slice(direct_url).ok();
-        origin.is_some_and(|origin| origin["dir_info"]["editable"] == true)
+        Self::url_said_by(direct_url).is_some()
     }
+}
+
+/// The URL of a folder as installers write it: what need not be escaped in a path is not.
+fn file_url(folder: &Path) -> String {
+    let mut url = "file://".to_owned();
+    for byte in folder.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                url.push(char::from(*byte));
+            }
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
+/// The projects that requirement files name as editable, as canonical paths. A relative one counts
+/// from the working directory, as pip has it, and from the file, as uv does.
+pub(super) fn projects_in(requirement_files: &[PathBuf]) -> Vec<PathBuf> {
+    let mut projects = Vec::new();
+    for file in requirement_files {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        for line in text.lines().map(str::trim) {
+            let rest = ["-e", "--editable"].iter().find_map(|option| {
+                let rest = line.strip_prefix(option)?;
+                rest.starts_with([' ', '\t', '=']).then_some(rest)
+            });
+            let Some(rest) = rest else { continue };
+            let named = rest.trim_start_matches([' ', '\t', '=']);
+            let named = named.split([' ', '\t', '[', ';']).next().unwrap_or_default();
+            let named = named.strip_prefix("file://").unwrap_or(named);
+            let beside = file.parent().unwrap_or(Path::new(""));
+            let places = [PathBuf::from(named), beside.join(named)];
+            projects.extend(places.iter().filter_map(|place| fs::canonicalize(place).ok()));
+        }
+    }
+    projects
 }
 
 /// Takes modules from outside into a tree.
@@ -133,7 +185,7 @@ impl Taker<'_> {
     }
 
     /// Takes the modules that the hook which `line` of a `.pth` file imports from `root` lists; says
-    /// whether it lists any.
+    /// whether it lists any. `owned` are the files of the distribution, whose hook goes.
     ///
     /// # Errors
     ///
@@ -143,6 +195,7 @@ impl Taker<'_> {
         editable: &Editable,
         line: &str,
         root: &Path,
+        owned: &HashSet<String>,
     ) -> Result<bool, BuildError> {
         let words = line.split(|character: char| character != '_' && !character.is_alphanumeric());
         let hooks: Vec<String> = words
@@ -153,8 +206,14 @@ impl Taker<'_> {
             .collect();
         let mut modules = BTreeMap::new();
         for hook in &hooks {
-            modules.extend(self.read_hook(&root.join(hook))?);
-            self.tree.remove(hook);
+            // Another distribution's may be any module that the line uses.
+            let listed = self.read_hook(&root.join(hook))?;
+            if owned.contains(hook) {
+                self.tree.remove(hook);
+            }
+            modules.extend(listed.into_iter().filter(|(module, _)| {
+                module.split('.').all(names::is_identifier) && module != "__main__"
+            }));
         }
         let lists_any = !modules.is_empty();
         for (module, places) in modules {
@@ -215,6 +274,7 @@ impl Taker<'_> {
         }
         let suffixes = [".py".to_owned(), ".pyc".to_owned()];
         let suffixes = self.interpreter.extension_suffixes.iter().chain(&suffixes);
+        let known: Vec<String> = suffixes.clone().cloned().collect();
         let candidates =
             [(place.to_owned(), String::new())].into_iter().chain(suffixes.map(|suffix| {
                 let mut path = place.as_os_str().to_owned();
@@ -229,6 +289,9 @@ impl Taker<'_> {
                 let file = path.file_name().unwrap_or_default().to_string_lossy();
                 let dot = file.find('.').unwrap_or(file.len());
                 suffix = file[dot..].to_owned();
+                if !known.contains(&suffix) {
+                    continue; // A module's file has a module's suffix.
+                }
             }
             self.take_file(&path, name + &suffix)?;
             return Ok(true);

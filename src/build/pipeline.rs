@@ -13,6 +13,7 @@ use super::collect::{Collection, Kind};
 use super::compile::{Compiled, Compiler, Source};
 use super::data::{collect_data, data_directories};
 use super::distribution::distributions;
+use super::editable::projects_in;
 use super::error::BuildError;
 use crate::native::MaterializeRules;
 
@@ -156,6 +157,7 @@ fn collect(
     warnings: &mut Vec<String>,
 ) -> Result<SiteSetup, BuildError> {
     let mut setup = SiteSetup::default();
+    let named_projects = projects_in(&request.requirement_files);
     let mut take = |tree: &mut Tree, root: &Path, kind, origin: String| {
         request.interruption.check()?;
         let leaves_out = match kind {
@@ -177,7 +179,8 @@ fn collect(
         if kind == Kind::Source {
             return Ok(());
         }
-        SiteDirectory { root, origin, interpreter, output: &request.output }
+        let projects = (kind == Kind::Target).then_some(&*named_projects);
+        SiteDirectory { root, origin, interpreter, output: &request.output, projects }
             .settle(tree, &mut setup, warnings)
     };
     if let Some(installed) = installed {

@@ -3,7 +3,9 @@
 //! A `.pth` file at the root of a directory of packages is a list of folders for `sys.path` and of
 //! lines to execute. What stays inside the directory is left to the bundle's start and noted in
 //! `mmport.json`. What leads outside is how editable installations work; the modules there are taken
-//! into the bundle where an installed copy would have them, and the lines that led there go.
+//! into the bundle where an installed copy would have them, and the lines that led there go. What is
+//! outside is followed for a virtual environment, which is the user's own; what comes from an index
+//! leads nowhere but to projects that the user has named, because a distribution may say anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -29,6 +31,8 @@ pub(super) struct SiteDirectory<'build> {
     pub interpreter: &'build Interpreter,
     /// The bundle that is written.
     pub output: &'build Path,
+    /// The only editable projects that are followed, as canonical paths; `None` follows everything.
+    pub projects: Option<&'build [PathBuf]>,
 }
 
 /// What a line of a `.pth` file asks for.
@@ -89,11 +93,14 @@ impl SiteDirectory<'_> {
                 continue;
             }
             let editable = match owners.get(name) {
-                Some(metadata) => Editable::of(metadata, tree)?,
+                Some(metadata) => {
+                    Editable::of(metadata, tree)?.filter(|it| it.is_one_of(self.projects))
+                }
                 None => None,
             };
+            let follows = self.projects.is_none() || editable.is_some();
             let metadata = owners.get(name).map(String::as_str);
-            let file = PathFile { name, root: &root, metadata, editable };
+            let file = PathFile { name, root: &root, metadata, editable, follows };
             if file.settle(self, tree, warnings)? {
                 found.insert(name.clone());
             }
@@ -114,6 +121,8 @@ struct PathFile<'build> {
     metadata: Option<&'build str>,
     /// That distribution, if it is an editable installation.
     editable: Option<Editable>,
+    /// Whether lines that lead outside are followed.
+    follows: bool,
 }
 
 impl PathFile<'_> {
@@ -132,6 +141,8 @@ impl PathFile<'_> {
             return Ok(false);
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = &*text.replace("\r\n", "\n").replace('\r', "\n");
+        let owned = self.owned(tree)?;
         let mut taker = Taker {
             tree,
             warnings,
@@ -146,7 +157,7 @@ impl PathFile<'_> {
                 Line::Comment => Some(line.to_owned()),
                 Line::Import(line) => match &self.editable {
                     Some(editable) => {
-                        is_silent |= !taker.take_hook(editable, line, self.root)?;
+                        is_silent |= !taker.take_hook(editable, line, self.root, &owned)?;
                         None
                     }
                     None => {
@@ -182,6 +193,13 @@ impl PathFile<'_> {
         Ok(runs)
     }
 
+    /// The files of the distribution that brought this one.
+    fn owned(&self, tree: &Tree) -> Result<HashSet<String>, BuildError> {
+        let record = self.metadata.and_then(|metadata| tree.get(&format!("{metadata}/RECORD")));
+        let Some(record) = record else { return Ok(HashSet::new()) };
+        Ok(paths_in(&record.content.read()?).collect())
+    }
+
     /// Deals with a folder: returns the line for one inside, takes what is in one outside.
     fn folder(&self, folder: &Path, taker: &mut Taker<'_>) -> Result<Option<String>, BuildError> {
         let name = self.name;
@@ -207,6 +225,13 @@ impl PathFile<'_> {
             let place: Vec<&str> =
                 place.components().filter_map(|part| part.as_os_str().to_str()).collect();
             return Ok((!place.is_empty()).then(|| place.join("/")));
+        }
+        if !self.follows {
+            taker.warnings.push(format!(
+                "`{name}` refers to `{shown}`, outside of what was installed, and was not followed; \
+                 what is needed from there can be given by --source or --project"
+            ));
+            return Ok(None);
         }
         taker.take_folder(self.editable.as_ref(), name, &real)?;
         Ok(None)
