@@ -161,6 +161,7 @@ def test_as_the_file_finder(probe: Path, both: Both) -> None:
         ("-I", "-c", "import plain; print(plain.value)"),
         ("-S", "-c", "import plain"),
         ("-s", "-E", "-c", "import plain; print(plain.value)"),
+        ("-c", "raise KeyboardInterrupt"),
         ("-", "x"),
         ("-V",),
     ],

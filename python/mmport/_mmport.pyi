@@ -85,8 +85,9 @@ class BundleFinder:
     def invalidate_caches(self) -> None:
         """Serve bundles from the files that have replaced theirs, from now on.
 
-        Modules that are loaded, and their loaders, keep what they were loaded from. A bundle whose
-        file is gone, or is no bundle any more, is served as it was opened.
+        Modules that are loaded, and their loaders, keep what they were loaded from; ``linecache``
+        reads the new file, as it does where files are edited. A bundle whose file is gone, or is no
+        bundle any more, is served as it was opened.
         """
 
     def find_distributions(
@@ -154,7 +155,7 @@ class BundleImporter:
         """Return the data of a file in the bundle, by absolute or relative path."""
 
     def get_resource_reader(self, fullname: str) -> Any:
-        """Return the resource reader of a package; ``None`` for what is no package.
+        """Return the resource reader of a package, or of the files beside a module.
 
         A :class:`BundleResourceReader`, or for a package that is materialized the reader of real
         files.

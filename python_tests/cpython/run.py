@@ -204,6 +204,8 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", metavar="SUITE")
     parser.add_argument("--thrifty", action="store_true", help="leave out expensive tests")
     options = parser.parse_args()
+    if unknown := set(options.suites) - set(suites()):
+        parser.error(f"not in suites.txt: {', '.join(sorted(unknown))}")
     place = Path(tempfile.mkdtemp(prefix="mmport-cpython-"))
     try:
         prove(place)

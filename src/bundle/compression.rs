@@ -85,11 +85,17 @@ pub(super) fn inflate(stored: &[u8], size: u64) -> Result<Vec<u8>, Mismatch> {
     if size > limit {
         return Err(Mismatch::unreachable("size of deflated data", stored, limit, size));
     }
-    // At most 1032 times what is mapped, so it fits a usize.
-    let mut data = vec![0; size as usize];
+    // Memory that is reserved is taken only as it is written to.
+    let mut data = Vec::new();
+    usize::try_from(size).ok().and_then(|size| data.try_reserve_exact(size).ok()).ok_or_else(
+        || {
+            let expected = "a size for which there is memory";
+            Mismatch::new("size of deflated data", expected, size.to_string())
+        },
+    )?;
     let mut inflater = flate2::Decompress::new(false);
     let status = inflater
-        .decompress(stored, &mut data, flate2::FlushDecompress::Finish)
+        .decompress_vec(stored, &mut data, flate2::FlushDecompress::Finish)
         .map_err(|error| Mismatch::new("deflated data", "a deflate stream", error.to_string()))?;
     if status != flate2::Status::StreamEnd || inflater.total_out() != size {
         let found = match status {

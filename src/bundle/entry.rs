@@ -2,8 +2,8 @@
 //!
 //! Data is looked at only while its map is [guarded](super::Mapping::read), and always checked
 //! against the size and the checksum that the central directory stated when the bundle was opened. So
-//! a bundle that is cut off, overwritten or damaged while it is in use gives errors, never other
-//! bytes. Stored data is seen in place; compressed data is decompressed, at every read.
+//! a bundle that was cut off, overwritten or damaged since gives errors, not other bytes. (What is
+//! overwritten in the instant between the check and the use is not noticed.) Stored data is seen in place; compressed data is decompressed, at every read.
 
 use std::borrow::Cow;
 
@@ -92,7 +92,7 @@ impl<'bundle> Entry<'bundle> {
     /// [`BundleError::Entry`] when the local header is not sound or the data reaches outside the
     /// file.
     pub fn data_offset(&self) -> Result<u64, BundleError> {
-        self.bundle.mapping().read(|map| self.stored_bytes(map).map(|(offset, _)| offset))?
+        self.read_map(|map| self.stored_bytes(map).map(|(offset, _)| offset))
     }
 
     /// A copy of the data.
@@ -101,7 +101,13 @@ impl<'bundle> Entry<'bundle> {
     /// [`BundleError::Entry`] when the data cannot be reached, decompressed or does not match its size
     /// or checksum; [`BundleError::CutOff`].
     pub fn read(&self) -> Result<Vec<u8>, BundleError> {
-        self.bundle.mapping().read(|map| self.checked_data(map).map(Cow::into_owned))?
+        self.read_map(|map| match self.checked_data(map)? {
+            Cow::Owned(data) => Ok(data),
+            Cow::Borrowed(data) => copied(data).ok_or_else(|| {
+                let size = data.len();
+                self.error("size", "one for which there is memory".into(), format!("{size} bytes"))
+            }),
+        })
     }
 
     /// Runs `read` on the data, in place where it is stored.
@@ -109,7 +115,18 @@ impl<'bundle> Entry<'bundle> {
     /// # Errors
     /// As [`Self::read`]; the result of `read` is dropped where the file was cut off under it.
     pub fn read_with<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T, BundleError> {
-        self.bundle.mapping().read(|map| self.checked_data(map).map(|data| read(&data)))?
+        self.read_map(|map| self.checked_data(map).map(|data| read(&data)))
+    }
+
+    /// Reads the map; says that the file was cut off where that can be why an entry is not sound.
+    fn read_map<T>(
+        &self,
+        read: impl FnOnce(&[u8]) -> Result<T, BundleError>,
+    ) -> Result<T, BundleError> {
+        let mapping = self.bundle.mapping();
+        mapping
+            .read(read)?
+            .map_err(|error| if mapping.is_whole() { error } else { mapping.cut_off() })
     }
 
     /// The data, with the checksum that the central directory states.
@@ -191,6 +208,14 @@ impl<'bundle> Entry<'bundle> {
             found,
         }
     }
+}
+
+/// A copy, if there is memory for it.
+pub(super) fn copied(data: &[u8]) -> Option<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(data.len()).ok()?;
+    copy.extend_from_slice(data);
+    Some(copy)
 }
 
 /// `map[start..end]` if that lies within the map.

@@ -1,9 +1,10 @@
 //! Reading mapped files that somebody may cut off at any moment.
 //!
 //! A page of a map that its file no longer reaches raises SIGBUS when it is touched, which ends a
-//! process. While a thread [reads][`read_guarded`] bytes of a map, a handler of ours puts a page of
-//! zeros where one is missing and notes it, so that the reader goes on to the end of what it does
-//! with meaningless bytes and is then told to throw its result away.
+//! process. While a thread [reads][`read_guarded`] bytes of a map, a handler of ours counts the loss
+//! and puts a page of zeros where one is missing, so that the reader goes on to the end of what it
+//! does with meaningless bytes and then throws its result away, as every other reader of that map does
+//! whose read the loss fell into.
 //!
 //! The handler is installed only while some thread reads, so a program that looks sees its own, and a
 //! handler that it has installed before (or `faulthandler`'s) gets every signal that is not about a
@@ -14,14 +15,14 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// A read that is under way, on the stack of its thread.
 struct Reading {
     start: usize,
     end: usize,
-    /// Whether a page was missing.
-    lost: Cell<bool>,
+    /// Counts the map's missing pages.
+    losses: *const AtomicUsize,
     /// The read around this one: code objects that are made run finalizers, which import.
     outer: *const Self,
 }
@@ -31,16 +32,17 @@ thread_local! {
     static READING: Cell<*const Reading> = const { Cell::new(ptr::null()) };
 }
 
-/// Runs `read` on mapped bytes. Returns `None` if some of them were missing: what `read` has seen is
-/// then not what the file held.
-pub(super) fn read_guarded<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> T) -> Option<T> {
+/// Runs `read` on the bytes of a map whose missing pages `losses` counts. Where the count has changed
+/// meanwhile, what `read` has seen need not be what the file held.
+pub(super) fn read_guarded<T>(
+    bytes: &[u8],
+    losses: &AtomicUsize,
+    read: impl FnOnce(&[u8]) -> T,
+) -> T {
     let start = bytes.as_ptr() as usize;
-    let reading =
-        Reading { start, end: start + bytes.len(), lost: Cell::new(false), outer: READING.get() };
-    let entered = Entered::new(&reading);
-    let outcome = read(bytes);
-    drop(entered);
-    (!reading.lost.get()).then_some(outcome)
+    let reading = Reading { start, end: start + bytes.len(), losses, outer: READING.get() };
+    let _entered = Entered::new(&reading);
+    read(bytes)
 }
 
 /// Keeps the handler installed, and the read known to it.
@@ -128,10 +130,16 @@ impl Handler {
         // SAFETY: a handler with three arguments is what SA_SIGINFO asks for; the lock is held.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
+            let mut found = MaybeUninit::<libc::sigaction>::uninit();
             action.sa_sigaction = handler_address();
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
             libc::sigemptyset(&raw mut action.sa_mask);
-            libc::sigaction(libc::SIGBUS, &raw const action, (*self.previous.get()).as_mut_ptr());
+            // Ours is there already if somebody has put back what was there during a read.
+            if libc::sigaction(libc::SIGBUS, &raw const action, found.as_mut_ptr()) == 0
+                && found.assume_init_ref().sa_sigaction != handler_address()
+            {
+                (*self.previous.get()).write(found.assume_init());
+            }
         }
     }
 
@@ -185,21 +193,22 @@ extern "C" fn on_bus_error(signal: c_int, information: *mut libc::siginfo_t, con
     // this thread, which waits for the handler; a page within one of them is part of a private,
     // read-only map that nothing else is told the contents of.
     unsafe {
+        // A positive code is the kernel's: the signal was not sent by a program. Only this thread
+        // can have caused it then, so it is one that has its thread-local variables.
+        let is_fault = (*information).si_code > 0;
         let address = (*information).si_addr() as usize;
-        let mut reading = READING.get();
-        // A positive code is the kernel's: the signal was not sent by a program.
-        while (*information).si_code > 0
-            && let Some(current) = reading.as_ref()
-        {
+        let mut reading = if is_fault { READING.get() } else { ptr::null() };
+        while let Some(current) = reading.as_ref() {
             if (current.start..current.end).contains(&address) {
                 let page_size = HANDLER.page_size.load(Ordering::Relaxed);
                 let page = (address & !(page_size - 1)) as *mut c_void;
                 let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
                 let errno = *libc::__errno_location();
+                // Before the page is there: who reads zeros from it finds the loss counted.
+                (*current.losses).fetch_add(1, Ordering::SeqCst);
                 let mapped = libc::mmap(page, page_size, libc::PROT_READ, flags, -1, 0);
                 *libc::__errno_location() = errno;
                 if mapped == page {
-                    current.lost.set(true);
                     return;
                 }
             }
@@ -209,13 +218,19 @@ extern "C" fn on_bus_error(signal: c_int, information: *mut libc::siginfo_t, con
     }
 }
 
-/// Does what would have been done without us.
+/// The thread whose signal is being passed on, or 0.
+static PASSING: AtomicI32 = AtomicI32::new(0);
+
+/// Does what would have been done without us. A handler that passes the signal back, because it took
+/// ours for the one before it, ends the process.
 unsafe fn pass_on(signal: c_int, information: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the previous action was filled in before our handler was installed, and its function
     // takes the arguments that its flags say.
     unsafe {
         let previous = (*HANDLER.previous.get()).assume_init_ref();
-        match previous.sa_sigaction {
+        let thread = libc::gettid();
+        let is_passed_back = PASSING.swap(thread, Ordering::SeqCst) == thread;
+        match if is_passed_back { libc::SIG_DFL } else { previous.sa_sigaction } {
             libc::SIG_IGN if (*information).si_code <= 0 => {}
             libc::SIG_DFL | libc::SIG_IGN => {
                 let mut default: libc::sigaction = std::mem::zeroed();
@@ -234,6 +249,7 @@ unsafe fn pass_on(signal: c_int, information: *mut libc::siginfo_t, context: *mu
                 function(signal);
             }
         }
+        PASSING.store(0, Ordering::SeqCst);
     }
 }
 
@@ -264,16 +280,23 @@ mod tests {
         }
     }
 
+    /// Reads, and says how many pages were missing.
+    fn read<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> T) -> (T, usize) {
+        let losses = AtomicUsize::new(0);
+        let outcome = read_guarded(bytes, &losses, read);
+        (outcome, losses.into_inner())
+    }
+
     #[test]
-    fn missing_pages_are_zeros_and_told() {
+    fn missing_pages_are_zeros_and_counted() {
         let (file, map, page) = mapped();
         let sum = |bytes: &[u8]| bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>();
-        assert_eq!(read_guarded(&map, sum), Some(8 * page));
+        assert_eq!(read(&map, sum), (8 * page, 0));
         file.set_len(2 * page as u64).unwrap();
-        assert_eq!(read_guarded(&map[..2 * page], sum), Some(2 * page));
-        let mut seen = 0;
-        assert_eq!(read_guarded(&map, |bytes| seen = sum(bytes)), None);
-        assert_eq!(seen, 2 * page);
+        assert_eq!(read(&map[..2 * page], sum), (2 * page, 0));
+        assert_eq!(read(&map, sum), (2 * page, 6));
+        // They stay zeros.
+        assert_eq!(read(&map, sum), (2 * page, 0));
     }
 
     #[test]
@@ -281,11 +304,11 @@ mod tests {
         let (inner_file, inner, page) = mapped();
         let (_outer_file, outer, _) = mapped();
         inner_file.set_len(0).unwrap();
-        let outcome = read_guarded(&outer, |outer| {
-            let lost = read_guarded(&inner, |bytes| bytes[page]).is_none();
+        let (inside, lost) = read(&outer, |outer| {
+            let (_, lost) = read(&inner, |bytes| bytes[page]);
             (lost, outer[page])
         });
-        assert_eq!(outcome, Some((true, 1)));
+        assert_eq!((inside, lost), ((1, 1), 0));
     }
 
     #[test]
@@ -295,7 +318,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..200 {
-                        read_guarded(&map, |bytes| assert!(bytes[7 * page] <= 1));
+                        read(&map, |bytes| assert!(bytes[7 * page] <= 1));
                     }
                 });
             }

@@ -7,7 +7,7 @@
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::BundleError;
 use super::guard::read_guarded;
@@ -38,8 +38,8 @@ pub struct Mapping {
     path: PathBuf,
     map: memmap2::Mmap,
     identity: Identity,
-    /// Whether a part of the file was missing when it was read.
-    is_cut_off: AtomicBool,
+    /// How many pages of the file were missing when they were read; there are zeros now.
+    losses: AtomicUsize,
 }
 
 impl Mapping {
@@ -67,7 +67,7 @@ impl Mapping {
         // leaves this map as it was. `read` survives a truncation, and no decision that safety
         // depends on is made by looking at mapped bytes twice.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(open_error)?;
-        Ok(Self { path: path.to_owned(), map, identity, is_cut_off: AtomicBool::new(false) })
+        Ok(Self { path: path.to_owned(), map, identity, losses: AtomicUsize::new(0) })
     }
 
     /// The path that was opened, as it was given.
@@ -88,19 +88,25 @@ impl Mapping {
         self.path.metadata().is_ok_and(|metadata| Identity::of(&metadata) != self.identity)
     }
 
+    /// Whether every page that was read was there. If not, `read` shows zeros in their places.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.losses.load(Ordering::SeqCst) == 0
+    }
+
+    /// The error for a file that has become shorter.
+    pub(super) fn cut_off(&self) -> BundleError {
+        BundleError::CutOff { path: self.path.clone(), expected: self.map.len() }
+    }
+
     /// Runs `read` on the whole file.
     ///
     /// # Errors
-    /// [`BundleError::CutOff`] when the file has become shorter than what was read; the result of
-    /// `read` is dropped.
+    /// [`BundleError::CutOff`] when the file became shorter meanwhile than what somebody reads; the
+    /// result of `read` is dropped.
     pub fn read<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T, BundleError> {
-        if !self.is_cut_off.load(Ordering::Relaxed)
-            && let Some(outcome) = read_guarded(&self.map, read)
-        {
-            return Ok(outcome);
-        }
-        // There are zeros in the map now.
-        self.is_cut_off.store(true, Ordering::Relaxed);
-        Err(BundleError::CutOff { path: self.path.clone(), expected: self.map.len() })
+        let before = self.losses.load(Ordering::SeqCst);
+        let outcome = read_guarded(&self.map, &self.losses, read);
+        if self.losses.load(Ordering::SeqCst) == before { Ok(outcome) } else { Err(self.cut_off()) }
     }
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock, Weak};
 use dashmap::DashMap;
 
 use super::compression::{Compression, decompress_zstd, inflate};
+use super::entry::copied;
 use super::{BundleError, Mapping};
 
 const LOCAL_SIGNATURE: &[u8] = b"PK\x03\x04";
@@ -92,7 +93,9 @@ impl ZipFile {
     /// # Errors
     /// [`BundleError::CutOff`].
     pub fn with_bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> Result<T, BundleError> {
-        self.mapping.read(read)
+        let outcome = self.mapping.read(read)?;
+        // Zeros that are left from an earlier read are not told by a checksum here.
+        if self.mapping.is_whole() { Ok(outcome) } else { Err(self.mapping.cut_off()) }
     }
 
     /// A copy of the data of an entry: as it lies in the file, or decompressed. `None` where it
@@ -108,7 +111,7 @@ impl ZipFile {
         size: u64,
     ) -> Result<Option<Vec<u8>>, ZipDataError> {
         self.with_data(local_header, compressed_size, |stored| match compression {
-            Compression::Stored => Some(stored.to_vec()),
+            Compression::Stored => copied(stored),
             Compression::Deflated => inflate(stored, size).ok(),
             Compression::Zstd => decompress_zstd(stored, size).ok(),
         })
@@ -119,7 +122,7 @@ impl ZipFile {
     /// # Errors
     /// [`ZipDataError`], in the order in which `zipimport` looks.
     pub fn data(&self, local_header: u64, size: u64) -> Result<Vec<u8>, ZipDataError> {
-        self.with_data(local_header, size, <[u8]>::to_vec)
+        self.with_data(local_header, size, copied)?.ok_or(ZipDataError::Data)
     }
 
     fn with_data<T>(

@@ -77,7 +77,8 @@ pub fn install_mounted(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult
 /// Serves bundles from the files that have replaced theirs: from now on they are found anew, and so
 /// is the directory of their packages on `sys.path`. What is loaded stays as it is.
 pub(super) fn remount_replaced(py: Python<'_>) -> PyResult<()> {
-    let remounted = py.detach(MountedBundle::remount_replaced);
+    let all = MountedBundle::all();
+    let remounted = py.detach(|| MountedBundle::open_replaced(&all));
     if remounted.is_empty() {
         return Ok(());
     }
@@ -85,6 +86,7 @@ pub(super) fn remount_replaced(py: Python<'_>) -> PyResult<()> {
     let cache = sys.getattr(intern!(py, "path_importer_cache"))?;
     let path = sys.getattr(intern!(py, "path"))?;
     for (former, mounted) in remounted {
+        mounted.take_over();
         if let Ok(cache) = cache.cast::<PyDict>() {
             for (entry, finder) in cache.copy()?.iter() {
                 let importer = finder.cast::<BundleImporter>();

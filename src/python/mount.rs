@@ -4,7 +4,7 @@
 //! package is materialized. [`MountedBundle::location`] gives the one that Python is shown,
 //! [`MountedBundle::of_path`] understands both. A bundle is opened and mapped once per process, and
 //! again only where its file was replaced and the program asks to look
-//! ([`MountedBundle::remount_replaced`]): loaders of modules that are loaded keep what they were
+//! ([`MountedBundle::open_replaced`]): loaders of modules that are loaded keep what they were
 //! loaded from.
 //!
 //! Where no directory takes a package that should be materialized, it stays in the bundle: its code
@@ -81,17 +81,24 @@ impl MountedBundle {
         Ok(Self { bundle, archive, tree, memory: MemoryLibraries::default(), former_trees })
     }
 
-    /// Mounts the files that have replaced those of mounted bundles. Returns each former bundle with
-    /// the one that is served from now on. A file that is no bundle (yet) replaces nothing.
+    /// All mounted bundles. As everything that looks into the map, for a thread that holds the
+    /// interpreter's lock: a fork in another one would leave the map locked in the child.
     #[must_use]
-    pub fn remount_replaced() -> Vec<(Arc<Self>, Arc<Self>)> {
-        let replaced: Vec<Arc<Self>> = MOUNTED
-            .iter()
-            .filter(|entry| entry.value().bundle.is_replaced())
-            .map(|entry| Arc::clone(entry.value()))
-            .collect();
-        let mut remounted = Vec::new();
-        for former in replaced {
+    pub fn all() -> Vec<Arc<Self>> {
+        MOUNTED.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// Serves this bundle in the place of the one with the same path.
+    pub fn take_over(self: &Arc<Self>) {
+        MOUNTED.insert(self.archive.clone(), Arc::clone(self));
+    }
+
+    /// Opens the files that have replaced those of `mounted`. Returns each former bundle with the one
+    /// that is to [take over](Self::take_over). A file that is no bundle (yet) replaces nothing.
+    #[must_use]
+    pub fn open_replaced(mounted: &[Arc<Self>]) -> Vec<(Arc<Self>, Arc<Self>)> {
+        let mut opened_anew = Vec::new();
+        for former in mounted.iter().filter(|mounted| mounted.bundle.is_replaced()) {
             let locations = former.tree.locations().map(Path::to_owned);
             let former_trees = former.former_trees.iter().cloned().chain(locations).collect();
             let suffixes = former.bundle.suffixes().clone();
@@ -99,17 +106,13 @@ impl MountedBundle {
                 .map_err(MountError::from)
                 .and_then(|bundle| Self::new(bundle, former_trees));
             match opened {
-                Ok(mounted) => {
-                    let mounted = Arc::new(mounted);
-                    MOUNTED.insert(former.archive.clone(), Arc::clone(&mounted));
-                    remounted.push((former, mounted));
-                }
+                Ok(mounted) => opened_anew.push((Arc::clone(former), Arc::new(mounted))),
                 Err(error) => tracing::warn!(
                     target: "mmport::bundle", %error, "not replaced: served as it was opened"
                 ),
             }
         }
-        remounted
+        opened_anew
     }
 
     /// The mounted bundle that `path` lies in, and the place in it: empty for the bundle itself,

@@ -8,7 +8,9 @@ executed in one frame: until CPython 3.12, a line sees the names that lines befo
 
 def apply_lines(sitedir, name, text, add_folder):
     fullname = f"{sitedir}/{name}"
-    for number, line in enumerate(text.splitlines(), 1):
+    # Until CPython 3.12 the file is read as any text file.
+    lines = text.splitlines() if sys.version_info >= (3, 13) else io.StringIO(text, None)
+    for number, line in enumerate(lines, 1):
         if line.startswith("#") or not line.strip():
             continue
         try:

@@ -19,6 +19,7 @@ use crate::bundle::join_place;
 use super::errors::ImportFailure;
 use super::hooks::{install_mounted, running_suffixes};
 use super::mount::MountedBundle;
+use super::tracebacks::install_traceback_hooks;
 
 const SOURCE: &CStr = pyo3::ffi::c_str!(include_str!("path_files.py"));
 
@@ -94,7 +95,7 @@ fn folder_adder<'py>(
 }
 
 /// As `install`, for a bundle that stands for a directory of packages: also does what `site` would
-/// do there at start.
+/// do there at start, and has last tracebacks show source lines.
 ///
 /// # Errors
 /// `ImportError` when the file is no bundle.
@@ -102,5 +103,6 @@ fn folder_adder<'py>(
 pub fn install_as_site_packages(py: Python<'_>, bundle: PathBuf) -> PyResult<()> {
     let suffixes = running_suffixes(py)?;
     let mounted = MountedBundle::mount(&bundle, suffixes).map_err(ImportFailure::from)?;
+    install_traceback_hooks(py)?;
     install_site(py, &mounted)
 }

@@ -74,7 +74,11 @@ fn read_bundles(module: &Bound<'_, PyAny>) {
 fn replace_updatecache(module: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = module.py();
     let namespace = module.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?.unbind();
-    let original = module.getattr(intern!(py, "updatecache"))?.unbind();
+    let original = module.getattr(intern!(py, "updatecache"))?;
+    if original.is_instance_of::<PyCFunction>() {
+        return Ok(()); // CPython's is no built-in function, so it is ours already.
+    }
+    let original = original.unbind();
     let replacement = PyCFunction::new_closure(
         py,
         Some(c"updatecache"),

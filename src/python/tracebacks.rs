@@ -7,10 +7,10 @@
 //! program which looks whether a hook is still the default one sees that it is. Where `traceback`
 //! cannot be used (the interpreter is ending), the default hook is called.
 
-use pyo3::exceptions::PySystemExit;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyTuple};
+use pyo3::types::{IntoPyDict, PyDict, PyTuple};
 
 /// CPython's hooks, in the order of [`HOOKS`].
 static DEFAULTS: PyOnceLock<[Py<PyAny>; 3]> = PyOnceLock::new();
@@ -88,7 +88,19 @@ fn excepthook(
         }
         let file = [("file", stream)].into_py_dict(py)?;
         py.import("traceback")?.call_method("print_exception", &arguments, Some(&file)).map(drop)
-    })
+    })?;
+    if exctype.is(py.get_type::<PyKeyboardInterrupt>()) {
+        raise_interrupt_again(py);
+    }
+    Ok(())
+}
+
+/// CPython ends the process by SIGINT if the last string of code that it has executed ended with
+/// `KeyboardInterrupt`; writing a traceback imports modules that execute others.
+fn raise_interrupt_again(py: Python<'_>) {
+    let namespace = PyDict::new(py);
+    let execute = py.import("builtins").and_then(|builtins| builtins.getattr("exec"));
+    let _ = execute.and_then(|exec| exec.call1(("raise KeyboardInterrupt", namespace)));
 }
 
 /// Handle an unraisable exception.
