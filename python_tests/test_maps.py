@@ -80,10 +80,7 @@ data[header + 24 : header + 28] = (3 << 30).to_bytes(4, "little")
 open("large.zip", "wb").write(data)
 importer = mmport.ZipImporter("large.zip")
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-try:
-    importer.get_data("a.bin")
-except Exception as error:
-    print(type(error).__name__)
+print(len(importer.get_data("a.bin")))
 """
 
 REPEATED = """\
@@ -114,7 +111,8 @@ def python(run: Runner) -> Callable[[str], Outcome]:
     [
         (INTACT, "early 1\nlate True late\nalso_early 2\nlate True late\n"),
         (THREADS, "0\n"),
-        (MEMORY, "error\n"),
+        # `zlib` takes what is there, as in zipimport.
+        (MEMORY, f"{3 << 20}\n"),
         (REPEATED, "'import linecache, mmport, zipfile\\n'\n"),
     ],
     ids=["what is intact is served", "threads", "a size without memory", "installed repeatedly"],

@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A read that is under way, on the stack of its thread.
 struct Reading {
@@ -99,9 +99,10 @@ impl Handler {
 
     fn leave(&self) {
         self.lock();
-        if self.reads.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.reads.load(Ordering::Relaxed) == 1 {
             self.uninstall();
         }
+        self.reads.fetch_sub(1, Ordering::SeqCst);
         self.unlock();
     }
 
@@ -218,18 +219,14 @@ extern "C" fn on_bus_error(signal: c_int, information: *mut libc::siginfo_t, con
     }
 }
 
-/// The thread whose signal is being passed on, or 0.
-static PASSING: AtomicI32 = AtomicI32::new(0);
-
-/// Does what would have been done without us. A handler that passes the signal back, because it took
-/// ours for the one before it, ends the process.
+/// Does what would have been done without us. Where nobody reads, a handler that was installed during
+/// a read has put ours back, as the one before it, and is done: the signal ends the process.
 unsafe fn pass_on(signal: c_int, information: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the previous action was filled in before our handler was installed, and its function
     // takes the arguments that its flags say.
     unsafe {
         let previous = (*HANDLER.previous.get()).assume_init_ref();
-        let thread = libc::gettid();
-        let is_passed_back = PASSING.swap(thread, Ordering::SeqCst) == thread;
+        let is_passed_back = HANDLER.reads.load(Ordering::SeqCst) == 0;
         match if is_passed_back { libc::SIG_DFL } else { previous.sa_sigaction } {
             libc::SIG_IGN if (*information).si_code <= 0 => {}
             libc::SIG_DFL | libc::SIG_IGN => {
@@ -249,7 +246,6 @@ unsafe fn pass_on(signal: c_int, information: *mut libc::siginfo_t, context: *mu
                 function(signal);
             }
         }
-        PASSING.store(0, Ordering::SeqCst);
     }
 }
 
