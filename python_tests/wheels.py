@@ -31,6 +31,7 @@ def write_wheel(place: Path, name: str, modules: Path, metadata: Mapping[str, st
         wheel.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(wheel.with_suffix(".new"), "w") as archive:
             for file, content in files.items():
-                archive.writestr(file, content)
+                # Without the time of day: environments that are kept expect the same bytes.
+                archive.writestr(zipfile.ZipInfo(file), content)
         wheel.with_suffix(".new").rename(wheel)
     return wheel
