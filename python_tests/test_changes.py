@@ -254,7 +254,7 @@ attempt("gone")
 """,
     },
     "a fork in the midst of an import": {
-        "__main__.py": "import forks, os\nprint(forks.VALUE, flush=True)\nos.wait()\n",
+        "__main__.py": "import forks, os\nos.wait()\nprint(forks.VALUE, flush=True)\n",
         "forks.py": """\
 import os, sys
 import before
