@@ -5,9 +5,7 @@
 //! file are those it was made from. A file that is cut short during a read is noticed by the
 //! [`Mapping`]; data is copied out of it.
 
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
 
@@ -15,6 +13,7 @@ use dashmap::DashMap;
 
 use super::compression::{Compression, decompress_zstd, inflate};
 use super::entry::copied;
+use super::mapping::Identity;
 use super::{BundleError, Mapping};
 
 const LOCAL_SIGNATURE: &[u8] = b"PK\x03\x04";
@@ -22,26 +21,6 @@ const LOCAL_SIZE: usize = 30;
 
 /// Maps that somebody holds, so that the importers of one archive share one.
 static HELD: LazyLock<DashMap<PathBuf, Weak<ZipFile>>> = LazyLock::new(DashMap::new);
-
-/// By what a file is known to be the same, unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            file: (metadata.dev(), metadata.ino()),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
 
 /// Why the data of an entry cannot be reached; `zipimport` has a different exception for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

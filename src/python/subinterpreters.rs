@@ -2,9 +2,9 @@
 //!
 //! A subinterpreter starts with CPython's own finders and runs `site`. What `site` imports first,
 //! `_sitebuiltins`, is frozen code of ours (`subinterpreters.py`) from the moment that the main
-//! interpreter has a bundle, which has imported the true one and never asks again: it puts the directory of materialized packages and the bundle on
-//! `sys.path`, where CPython's `FileFinder` and `zipimport` find what is in them, and has packages
-//! brought out before they are looked for. So extension modules are loaded, or refused, by CPython.
+//! interpreter has a bundle, which has imported the true one and never asks again. It puts the
+//! directory of materialized packages and the bundle on `sys.path`, where CPython's `FileFinder` and
+//! `zipimport` find what is in them, and has packages brought out before they are looked for. So extension modules are loaded, or refused, by CPython.
 //! The start of the main interpreter pays for none of this.
 //!
 //! The functions are plain C API in a module with multi-phase initialization (PEP 489), which may be
