@@ -21,7 +21,9 @@ pub mod extension_module {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("ZipImporter", crate::python::zip_importer_type(module.py())?)
+        let py = module.py();
+        module.add("SourceTreeLoader", crate::python::source_tree_loader_type(py)?)?;
+        module.add("ZipImporter", crate::python::zip_importer_type(py)?)
     }
 
     /// Runs the command line `mmport ARGUMENTS` and returns its exit status. A program that is run

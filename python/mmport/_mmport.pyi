@@ -3,7 +3,7 @@
 import os
 import types
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.metadata import DistributionFinder, PathDistribution
 from pathlib import Path
 from typing import IO, Any, Final, final
@@ -14,6 +14,7 @@ __all__ = [
     "BundleImporter",
     "BundlePath",
     "BundleResourceReader",
+    "SourceTreeLoader",
     "ZipImporter",
     "__version__",
     "install",
@@ -25,7 +26,7 @@ __all__ = [
 __version__: Final[str]
 
 def install(bundle: str | os.PathLike[str] | None = None) -> None:
-    """Serve the modules of a bundle, or of all zips.
+    """Serve the modules of a bundle, of a directory, or of all zips.
 
     With a bundle, appends its absolute path to ``sys.path``, with a slash at its end by which
     ``importlib.metadata`` knows that mmport finds the distributions in it. Puts a
@@ -33,7 +34,11 @@ def install(bundle: str | os.PathLike[str] | None = None) -> None:
     ``sys.path_hooks``. Modules that come earlier on ``sys.path`` keep shadowing those of the
     bundle.
 
-    Without one, :class:`ZipImporter` takes the place of ``zipimport.zipimporter`` in
+    With a directory of sources, appends it to ``sys.path`` unless it is there. What is imported
+    from it, and from directories below it, is found by CPython's ``FileFinder`` and loaded by
+    :class:`SourceTreeLoader`.
+
+    Without either, :class:`ZipImporter` takes the place of ``zipimport.zipimporter`` in
     ``sys.path_hooks``, and what that has put into ``sys.path_importer_cache`` is forgotten: zips on
     ``sys.path``, and those that come later, are served by mmport as CPython would serve them.
 
@@ -175,6 +180,14 @@ class ZipImporter(zipimporter):
     """
 
     def __init__(self, path: Any) -> None: ...
+
+class SourceTreeLoader(SourceFileLoader):
+    """Loads a source file with its code object from mmport's cache.
+
+    Differs from ``importlib.machinery.SourceFileLoader`` in ``get_code`` alone: it reads and writes
+    no ``.pyc`` file. The source is read and hashed; what was compiled from the same bytes before,
+    wherever and whenever that was, is used again. A subclass has ``SourceFileLoader.get_code``.
+    """
 
 @final
 class BundlePath:

@@ -5,7 +5,7 @@
 //! protocol that `compile_worker.py` describes. Source number `n` goes to process `n % count` and
 //! results come back in the sources' order, so that the writer can take them as they come and
 //! little waits in memory. Neither the number of processes nor their timing changes the result:
-//! what depends on a process's history is normalized away (see `marshal`).
+//! what depends on a process's history is normalized away (see `bytecode::normalize`).
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::bytecode::{CodeShape, normalize};
+
 use super::error::BuildError;
 use super::interpreter::Interpreter;
 use super::interruption::Interruption;
-use super::marshal::{self, CodeShape};
 use super::tree::Content;
 
 const WORKER: &str = include_str!("compile_worker.py");
@@ -134,7 +135,7 @@ impl Compiler {
 
     fn normalized(&self, mut bytecode: Vec<u8>) -> Vec<u8> {
         if let Some(data) = bytecode.get(HEADER_LENGTH..)
-            && let Some(data) = marshal::normalize(data, self.shape)
+            && let Some(data) = normalize(data, self.shape)
         {
             bytecode.truncate(HEADER_LENGTH);
             bytecode.extend(data);

@@ -17,7 +17,6 @@ mod interpreter;
 mod interruption;
 mod layout;
 mod main_module;
-mod marshal;
 mod names;
 mod output;
 mod pipeline;

@@ -5,16 +5,22 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use serde::{Serialize, Serializer};
 
 use crate::bundle::Bundle;
+use crate::bytecode::{
+    DamagedPack, StoreUsage, bytecode_directory, clear_store, prune_store, store_usage,
+    verify_store,
+};
 use crate::embed::{cached_environments, identity};
 use crate::native::{
-    BundleState, CachedTree, Tree, Units, Usage, cached_trees, directories_in, is_in_use,
-    is_mapped, is_own_directory, mapped_files, optional_path_as_text, path_as_text,
+    BundleState, CachedTree, Tree, Units, Usage, cache_root, cached_trees, directories_in,
+    is_in_use, is_mapped, is_own_directory, mapped_files, optional_path_as_text, path_as_text,
     remove_unless_in_use, store_roots, sweep,
 };
 
+use super::cache_code::{self, ShowArguments};
 use super::failure::FAILED;
 use super::inspect::{bytes, print, to_json};
 use super::{Failure, with};
@@ -22,25 +28,42 @@ use super::{Failure, with};
 /// Arguments of `mmport cache`.
 #[derive(Debug, clap::Args)]
 pub(super) struct CacheArguments {
-    /// What to do.
-    #[arg(value_enum, default_value_t = Action::Show)]
-    action: Action,
+    /// What to do; without one, `info`.
+    #[command(subcommand)]
+    action: Option<Action>,
 
     /// Write JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, clap::Subcommand)]
 enum Action {
+    /// Print the directory that everything is below.
+    Dir,
     /// Count what is there.
-    Show,
+    Info,
+    /// List the code objects that were compiled.
+    List,
     /// Remove what belongs to bundles that are gone or replaced, and what killed programs left.
-    Prune,
+    Prune {
+        /// Also drop the code objects that were used least recently, until all of them take no more
+        /// than this: 100MiB, 1GB.
+        #[arg(long, value_name = "SIZE")]
+        max_size: Option<ByteSize>,
+    },
     /// Remove everything that no running program uses.
     Clear,
-    /// Compare real files with the bundles they came from, and replace what is damaged.
+    /// Compare real files with the bundles they came from, and replace what is damaged; check code
+    /// objects, and drop what is damaged.
     Verify,
+    /// Compile everything in a bundle, zip, wheel or directory that has no bytecode for this Python.
+    Warm {
+        /// The bundle.
+        bundle: PathBuf,
+    },
+    /// Show what is stored of a module, and whether it would be used.
+    Show(ShowArguments),
 }
 
 /// What is kept below one root.
@@ -51,6 +74,7 @@ struct CachedRoot {
     trees: Vec<CachedTree>,
     environments: Vec<CachedItem>,
     bundles: Vec<CachedItem>,
+    code_objects: StoreUsage,
     /// Everything together, each content counted once.
     total: Usage,
 }
@@ -75,6 +99,8 @@ struct Outcome {
     files_looked_at: usize,
     #[serde(serialize_with = "paths_as_text")]
     replaced: Vec<PathBuf>,
+    code_objects_looked_at: u64,
+    damaged_packs: Vec<DamagedPack>,
 }
 
 fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
@@ -83,19 +109,45 @@ fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::O
 
 /// Shows or cleans the cache.
 pub(super) fn cache(arguments: &CacheArguments) -> Result<(), Failure> {
-    let roots: Vec<CachedRoot> = look();
-    if arguments.action == Action::Show {
-        return print(if arguments.json { to_json(&roots)? } else { describe(&roots) });
-    }
+    let json = arguments.json;
+    let action = arguments.action.as_ref().unwrap_or(&Action::Info);
     let mut outcome = Outcome::default();
-    for root in &roots {
-        match arguments.action {
-            Action::Show => {}
-            Action::Prune | Action::Clear => remove(root, arguments.action, &mut outcome)?,
-            Action::Verify => verify(root, &mut outcome)?,
+    match action {
+        Action::Dir => return print_directory(),
+        Action::Info => {
+            let roots = look();
+            return print(if json { to_json(&roots)? } else { describe(&roots) });
         }
+        Action::List => return cache_code::list(json),
+        Action::Warm { bundle } => return cache_code::warm(bundle, json),
+        Action::Show(arguments) => return cache_code::show(arguments, json),
+        Action::Prune { max_size } => {
+            for root in look() {
+                remove(&root, false, &mut outcome, || match max_size {
+                    Some(size) => prune_store(&root.root, size.as_u64()),
+                    None => Ok(()),
+                })?;
+            }
+        }
+        Action::Clear => {
+            for root in look() {
+                remove(&root, true, &mut outcome, || clear_store(&root.root))?;
+            }
+        }
+        Action::Verify => look().iter().try_for_each(|root| verify(root, &mut outcome))?,
     }
-    print(if arguments.json { to_json(&outcome)? } else { tell(arguments.action, &outcome) })
+    print(if json { to_json(&outcome)? } else { tell(action, &outcome) })
+}
+
+fn print_directory() -> Result<(), Failure> {
+    match cache_root() {
+        Some(root) => print(format!("{}\n", root.display())),
+        None => Err(Failure {
+            status: FAILED,
+            message: "failed to find a cache directory: none of MMPORT_ROOT, XDG_CACHE_HOME and HOME is set".into(),
+            next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
+        }),
+    }
 }
 
 fn look() -> Vec<CachedRoot> {
@@ -126,7 +178,8 @@ fn look_below(root: PathBuf, mapped: &BTreeSet<PathBuf>) -> CachedRoot {
         })
         .collect();
     let total = Usage::below(&root, &mut BTreeSet::new());
-    CachedRoot { root, trees, environments, bundles, total }
+    let code_objects = store_usage(&root);
+    CachedRoot { root, trees, environments, bundles, code_objects, total }
 }
 
 fn first_file(directory: &Path) -> Option<PathBuf> {
@@ -134,8 +187,13 @@ fn first_file(directory: &Path) -> Option<PathBuf> {
     entries.find(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|e| e.path())
 }
 
-fn remove(root: &CachedRoot, action: Action, outcome: &mut Outcome) -> Result<(), Failure> {
-    let everything = action == Action::Clear;
+/// Removes what nothing needs, or `everything` that is not in use, and what `remove_code` removes.
+fn remove(
+    root: &CachedRoot,
+    everything: bool,
+    outcome: &mut Outcome,
+    remove_code: impl FnOnce() -> io::Result<()>,
+) -> Result<(), Failure> {
     for tree in &root.trees {
         if everything || tree.state != BundleState::Present {
             let removed =
@@ -152,6 +210,7 @@ fn remove(root: &CachedRoot, action: Action, outcome: &mut Outcome) -> Result<()
         outcome.remove(bundle)?;
     }
     sweep(&root.root).map_err(failed(&root.root))?;
+    remove_code().map_err(failed(&bytecode_directory(&root.root)))?;
     // Counted by what is left: contents go only with the last tree that has them.
     let left = Usage::below(&root.root, &mut BTreeSet::new());
     outcome.removed.files += root.total.files.saturating_sub(left.files);
@@ -184,6 +243,10 @@ fn verify(root: &CachedRoot, outcome: &mut Outcome) -> Result<(), Failure> {
         outcome.files_looked_at += looked_at;
         outcome.replaced.extend(replaced);
     }
+    let (looked_at, damaged) =
+        verify_store(&root.root).map_err(failed(&bytecode_directory(&root.root)))?;
+    outcome.code_objects_looked_at += looked_at;
+    outcome.damaged_packs.extend(damaged);
     Ok(())
 }
 
@@ -221,6 +284,8 @@ fn describe(roots: &[CachedRoot]) -> String {
             items.iter().for_each(|item| usage += item.usage);
             let _ = writeln!(text, "\n{title} ({}): {}", items.len(), used(usage));
         }
+        let StoreUsage { packs, code_objects, bytes: size } = root.code_objects;
+        let _ = writeln!(text, "\ncode objects ({code_objects}): {packs} files, {}", bytes(size));
         text.push('\n');
     }
     text.pop();
@@ -228,7 +293,7 @@ fn describe(roots: &[CachedRoot]) -> String {
 }
 
 /// A path as text that does nothing to a terminal.
-fn printable(path: &Path) -> String {
+pub(super) fn printable(path: &Path) -> String {
     let text = path.to_string_lossy();
     let escaped = |character: char| match character {
         control if control.is_control() => control.escape_default().to_string(),
@@ -242,16 +307,23 @@ fn used(usage: Usage) -> String {
 }
 
 /// What was done, as text.
-fn tell(action: Action, outcome: &Outcome) -> String {
+fn tell(action: &Action, outcome: &Outcome) -> String {
     let mut text = match action {
         Action::Verify => {
             let count = outcome.replaced.len();
-            format!("verified {} files; {count} replaced\n", outcome.files_looked_at)
+            let lost: u64 = outcome.damaged_packs.iter().map(|pack| pack.lost).sum();
+            format!(
+                "verified {} files; {count} replaced\nverified {} code objects; {lost} dropped\n",
+                outcome.files_looked_at, outcome.code_objects_looked_at
+            )
         }
         _ => format!("removed {}\n", used(outcome.removed)),
     };
     for path in &outcome.replaced {
         let _ = writeln!(text, "  replaced {}", printable(path));
+    }
+    for pack in &outcome.damaged_packs {
+        let _ = writeln!(text, "  damaged {}: {} lost", printable(&pack.path), pack.lost);
     }
     for path in &outcome.kept_in_use {
         let _ = writeln!(text, "  in use: {}", printable(path));

@@ -20,6 +20,7 @@ use crate::embed::{hosted, identity};
 mod arguments;
 mod build;
 mod cache;
+mod cache_code;
 mod failure;
 mod inspect;
 mod python;

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::bytecode::disable_process_store;
 use crate::embed::{self, hosted};
 
 use super::failure::{NOT_FOUND, USAGE};
@@ -24,6 +25,10 @@ pub(super) struct RunArguments {
     /// With --with: say nothing while the bundle is built.
     #[arg(short, long, requires = "requirements")]
     quiet: bool,
+
+    /// Keep no code objects that have to be compiled, and use none that were kept.
+    #[arg(long)]
+    no_cache: bool,
 
     /// The bundle (with --with: a console script of the requirements, or a Python file), and the
     /// program's arguments.
@@ -52,6 +57,9 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
             ),
             next_step: Some("`mmport run --help` lists the options".into()),
         });
+    }
+    if arguments.no_cache {
+        disable_process_store();
     }
     if arguments.requirements.is_empty() {
         return run_bundle(program, rest, host);
@@ -84,7 +92,9 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
         // A bundle without an entry point acts as Python, whose first argument is the script.
         (true, false) => run_bundle(path, &arguments.command, host),
         (_, true) => {
-            let mut again = vec![OsString::from("run"), path.to_owned()];
+            let mut again = vec![OsString::from("run")];
+            again.extend(arguments.no_cache.then(|| OsString::from("--no-cache")));
+            again.push(path.to_owned());
             again.extend_from_slice(if is_file { &arguments.command } else { rest });
             Err(restart(&again, host))
         }

@@ -56,6 +56,13 @@ pub enum LaunchError {
         message: String,
     },
 
+    /// Python refused what it was asked for by the command line.
+    #[error("use the cache of code objects: {message}")]
+    Tool {
+        /// The Python exception.
+        message: String,
+    },
+
     /// The bridge could not be put in place, or a `.pth` file of the bundle asked to exit.
     #[error("prepare python for the bundle: {message}")]
     Install {
@@ -93,7 +100,7 @@ impl LaunchError {
             Self::Start { .. } => {
                 "check that this Python is still installed there, or build mmport again".into()
             }
-            Self::Argument { .. } | Self::Install { .. } => return None,
+            Self::Argument { .. } | Self::Tool { .. } | Self::Install { .. } => return None,
         })
     }
 }

@@ -8,6 +8,7 @@
 //! | `hosted.rs` | the same run modes inside a Python that is running already |
 //! | `launch.rs` | the run modes: a bundle's entry point, Python with a bundle, plain Python |
 //! | `main_module.rs` | running `__main__` and what its exceptions mean to the process |
+//! | `tools.rs` | a Python for `mmport cache` |
 //!
 //! What is being imported is the bridge's business; this folder only says which bundle is mounted.
 
@@ -18,8 +19,10 @@ pub mod hosted;
 pub mod identity;
 mod launch;
 mod main_module;
+mod tools;
 
 pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
 pub use launch::{Status, run_as_python, run_bundle, run_python};
 pub use main_module::{Ending, run_main_module};
+pub use tools::{Disassembler, warm_cache, with_target};

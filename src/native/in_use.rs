@@ -57,7 +57,8 @@ impl InUse {
 
 /// The same open file under a number that no program expects anything of: it stays open, and in a
 /// process without standard streams it would be taken for one of them.
-fn out_of_the_way(file: File) -> File {
+#[must_use]
+pub fn out_of_the_way(file: File) -> File {
     let moved =
         fcntl_dupfd_cloexec(&file, HIGH).or_else(|_| fcntl_dupfd_cloexec(&file, FIRST_FREE));
     moved.map_or(file, File::from)

@@ -43,8 +43,8 @@ pub use cache::{
     mapped_files, optional_path_as_text, path_as_text, sweep,
 };
 pub use error::{LibraryError, StoreError};
-pub use in_use::{InUse, is_in_use, remove_directory, remove_unless_in_use};
+pub use in_use::{InUse, is_in_use, out_of_the_way, remove_directory, remove_unless_in_use};
 pub use library::{MemoryLibraries, open_library};
-pub use root::{cache_root, create_private, is_own_directory, store_roots};
+pub use root::{cache_root, create_private, is_own_directory, is_own_file, store_roots};
 pub use tree::{Tree, tree_key};
 pub use unit::{GlobError, MaterializeRules, MaterializedUnit, Unit, Units};

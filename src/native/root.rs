@@ -77,6 +77,12 @@ pub(super) fn is_own(metadata: &Metadata) -> bool {
     metadata.uid() == user || metadata.uid() == 0
 }
 
+/// Whether a file belongs to this user or to root, and nobody else may write to it.
+#[must_use]
+pub fn is_own_file(metadata: &Metadata) -> bool {
+    is_own(metadata) && metadata.mode() & 0o022 == 0
+}
+
 /// Whether libraries can be loaded from the file system that `path`, or the nearest directory above
 /// it that exists, is on. Where that is not known: yes.
 pub(super) fn allows_execution(path: &Path) -> bool {

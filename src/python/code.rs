@@ -1,15 +1,16 @@
-//! Code objects: unmarshalled from the map, or compiled where the bundle has no bytecode that
-//! stands for the source.
+//! Code objects: unmarshalled from the map, or, where the bundle has no bytecode that stands for the
+//! source, from the store of what was compiled before, or compiled.
 //!
 //! The rules are those of `SourceLoader.get_code` and `SourcelessFileLoader.get_code` in
 //! `Lib/importlib/_bootstrap_external.py`; time stamps are compared as `Lib/zipimport.py` does.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCode};
+use pyo3::types::{PyCode, PyString};
 
 use crate::bundle::{Bundle, FoundKind};
 use crate::bytecode::{BytecodeError, HeaderKind, PycHeader, source_is_as_recorded};
 
+use super::bytecode_cache::SourceCode;
 use super::errors::{ImportFailure, failed_import, import_error};
 use super::importlib::Importlib;
 
@@ -145,7 +146,7 @@ impl CodeRequest<'_> {
             .entry_at(source)
             .and_then(|entry| entry.read())
             .map_err(|error| self.failed(py, error))?;
-        let source = PyBytes::new(py, &source);
-        Importlib::get(py)?.compile(py, source.as_any(), self.path)
+        let path = PyString::new(py, self.path).into_any();
+        SourceCode { module: self.name, source: &source, path: &path }.code(py)
     }
 }

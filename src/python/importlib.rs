@@ -100,12 +100,13 @@ impl Importlib {
     }
 
     /// Makes `path` the file name of a code object and of all code objects in it.
-    pub(super) fn fix_co_filename(
+    pub(super) fn fix_co_filename<'py>(
         &self,
-        py: Python<'_>,
-        code: &Bound<'_, PyAny>,
-        path: &str,
+        py: Python<'py>,
+        code: &Bound<'py, PyAny>,
+        path: impl IntoPyObject<'py>,
     ) -> PyResult<()> {
+        let path = path.into_bound_py_any(py)?;
         self.fix_co_filename.bind(py).call1((code, path)).map(drop)
     }
 

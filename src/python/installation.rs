@@ -1,6 +1,6 @@
 //! `mmport.install` and `mmport.uninstall`, and what is to be undone by the second.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::intern;
@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 
 use super::errors::ImportFailure;
 use super::hooks::{Hooks, install_mounted, running_suffixes};
+use super::source_tree::{install_source_tree, uninstall_source_trees};
 use super::zip_importer::zip_importer_type;
 use super::{BundleImporter, MountedBundle};
 
@@ -27,7 +28,8 @@ static INSTALLED: Mutex<Installed> =
     Mutex::new(Installed { hooks: None, entries: Vec::new(), zipimporter: None });
 
 /// Serves the modules of a bundle: appends it to `sys.path`, where the finder and the path hook
-/// find it. Without a bundle, serves all zips on `sys.path`, in the place of `zipimport`.
+/// find it. A directory of sources is served with code objects from the cache. Without either, serves
+/// all zips on `sys.path`, in the place of `zipimport`.
 ///
 /// # Errors
 /// `ImportError` when the file is no bundle.
@@ -35,16 +37,26 @@ static INSTALLED: Mutex<Installed> =
 #[pyo3(signature = (bundle=None))]
 pub fn install(py: Python<'_>, bundle: Option<PathBuf>) -> PyResult<()> {
     let Some(bundle) = bundle else { return replace_zipimporter(py) };
+    if bundle.is_dir() {
+        let (hooks, entry) = install_source_tree(py, &bundle)?;
+        note(hooks, entry);
+        return Ok(());
+    }
     let suffixes = running_suffixes(py)?;
     let mounted = MountedBundle::mount(&bundle, suffixes).map_err(ImportFailure::from)?;
     let added = install_mounted(py, &mounted)?;
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    if added.hooks.is_some() {
-        // Those of before, if any, were taken out by somebody else.
-        installed.hooks = added.hooks;
-    }
-    installed.entries.extend(added.entries);
+    note(added.hooks, added.entries);
     Ok(())
+}
+
+/// Notes what is to be taken out again.
+fn note(hooks: Option<Hooks>, entries: impl IntoIterator<Item = String>) {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if hooks.is_some() {
+        // Those of before, if any, were taken out by somebody else.
+        installed.hooks = hooks;
+    }
+    installed.entries.extend(entries);
 }
 
 /// Takes out of `sys` what [`install`] has put in. Modules that were imported stay as they are.
@@ -61,6 +73,7 @@ pub fn uninstall(py: Python<'_>) -> PyResult<()> {
             zipimporter: installed.zipimporter.take(),
         }
     };
+    uninstall_source_trees(py)?;
     let sys = py.import(intern!(py, "sys"))?;
     let path_hooks = sys.getattr(intern!(py, "path_hooks"))?;
     if let Some(hooks) = hooks {
@@ -113,6 +126,18 @@ fn remove(list: &Bound<'_, PyAny>, wanted: &Bound<'_, PyAny>) -> PyResult<()> {
         Some(at) => list.del_item(at),
         None => Ok(()),
     }
+}
+
+/// Takes the finders of `directory`, and of what is below it, out of `sys.path_importer_cache`.
+pub(super) fn forget_importers_at(py: Python<'_>, directory: &Path) -> PyResult<()> {
+    let cache = py.import(intern!(py, "sys"))?.getattr(intern!(py, "path_importer_cache"))?;
+    let Ok(cache) = cache.cast::<PyDict>() else { return Ok(()) };
+    for path in cache.keys() {
+        if path.extract::<&str>().is_ok_and(|path| Path::new(path).starts_with(directory)) {
+            cache.del_item(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the finders of exactly this type out of `sys.path_importer_cache`, so that the hooks are

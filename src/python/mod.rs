@@ -6,11 +6,13 @@
 //! | `importer.rs` | `BundleImporter`, path-entry finder and loader of one directory in a bundle |
 //! | `path_hook.rs` | the entry of `sys.path_hooks` |
 //! | `hooks.rs`, `installation.rs` | `install`, which puts all three in place, and `uninstall` |
+//! | `bytecode_cache.rs` | compiling by way of the store of code objects |
+//! | `cache_tools.rs` | filling the store and looking into it, for `mmport cache` |
+//! | `source_tree.rs` | `SourceTreeLoader`, for directories of sources |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
 //! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
-//! | `zip_*.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `site.rs` | `.pth` files and `sitecustomize` of a bundle |
 //! | `source_lines.rs` | what `linecache` reads from bundles |
 //! | `syntax_errors.rs` | lines of what CPython's compiler refuses |
@@ -20,6 +22,8 @@
 //! makes specs, code objects and errors of it, as `importlib` would. No lock or map guard is held
 //! across a call into Python.
 
+mod bytecode_cache;
+mod cache_tools;
 mod code;
 mod errors;
 mod extension;
@@ -35,6 +39,7 @@ mod pkg_resources;
 mod resources;
 mod site;
 mod source_lines;
+mod source_tree;
 mod subinterpreters;
 mod syntax_errors;
 mod tracebacks;
@@ -45,6 +50,8 @@ mod zip_importer;
 mod zip_legacy;
 mod zip_path;
 
+pub use bytecode_cache::running_target;
+pub use cache_tools::{Warmed, disassemble, warm};
 pub use errors::full_message;
 pub use finder::BundleFinder;
 pub use hooks::{Added, Hooks, install_hooks, install_mounted, running_suffixes};
@@ -53,6 +60,7 @@ pub use installation::{install, uninstall};
 pub use mount::{MountError, MountedBundle};
 pub use resources::BundleResourceReader;
 pub use site::{install_as_site_packages, install_site};
+pub use source_tree::{SourceTreeLoaderBase, source_tree_loader_type};
 pub use subinterpreters::{HostedFacts, register_subinterpreters, serve_subinterpreters};
 pub use tracebacks::install_traceback_hooks;
 pub use traversable::BundlePath;

@@ -11,6 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyList, PyString};
 
 use super::importlib::Importlib;
+use super::source_tree::{is_in_source_tree, source_tree_finder};
 use super::{BundleImporter, MountedBundle};
 
 /// What was in `sys.path_hooks` before our hook; `FileFinder`'s is the last.
@@ -51,16 +52,22 @@ pub(super) fn serving_importer(path: &Bound<'_, PyString>) -> PyResult<Option<Bu
     Ok(if is_taken_before(path, importer.is_in_tree())? { None } else { Some(importer) })
 }
 
-/// For `sys.path_hooks`: the importer of a path in a mounted bundle.
+/// For `sys.path_hooks`: the importer of a path in a mounted bundle, or the finder of a directory of
+/// sources.
 ///
 /// Raises `ImportError` for everything else, so that the next hook is asked.
 #[pyfunction]
-fn path_hook(path: &Bound<'_, PyAny>) -> PyResult<BundleImporter> {
-    let importer = match path.cast::<PyString>() {
-        Ok(path) => serving_importer(path)?,
-        Err(_) => None,
-    };
-    importer.ok_or_else(|| PyImportError::new_err("only paths in mounted bundles are supported"))
+fn path_hook<'py>(path: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(path) = path.cast::<PyString>() {
+        if let Some(importer) = serving_importer(path)? {
+            return Ok(Bound::new(path.py(), importer)?.into_any());
+        }
+        let is_source_tree = path.to_str().is_ok_and(is_in_source_tree);
+        if is_source_tree && !is_taken_before(path, true)? {
+            return source_tree_finder(path);
+        }
+    }
+    Err(PyImportError::new_err("only paths in mounted bundles and source trees are supported"))
 }
 
 /// Whether a hook that a program has put before ours, or for a directory before `FileFinder`'s, takes

@@ -1,7 +1,8 @@
 //! Code objects of `ZipImporter`, by the rules of `zipimport._get_module_code`.
 //!
 //! Bytecode wins over the source beside it if it may stand for it, and keeps the file names that
-//! it was compiled with. Where bytecode is refused, CPython's own functions find the words.
+//! it was compiled with. Where bytecode is refused, CPython's own functions find the words. What
+//! `zipimport` compiles each time is compiled once: see [`super::bytecode_cache`].
 
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::intern;
@@ -10,6 +11,7 @@ use pyo3::types::{PyBytes, PyCode, PyDict, PyString, PyTuple};
 
 use crate::bytecode::{HeaderKind, PycHeader, source_is_as_recorded};
 
+use super::bytecode_cache::SourceCode;
 use super::importlib::Importlib;
 use super::zip_archive::{lookup, verbose, zip_import_error, zipimport};
 use super::zip_importer::ZipImporterBase;
@@ -65,7 +67,7 @@ pub(super) fn module_code<'py>(
                 Err(error) => return Err(error),
             }
         } else {
-            Some(compile(&data, &path)?)
+            Some(compile(&data, fullname, &path)?)
         };
         if let Some(code) = code {
             return Ok(ModuleCode { code, is_package: candidate.is_package, path });
@@ -187,24 +189,13 @@ impl<'py> Bytecode<'_, 'py> {
     }
 }
 
-/// `zipimport._compile_source`: with the line ends that the file has turned into `\n`.
-fn compile<'py>(source: &[u8], path: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = path.py();
-    let source = match memchr::memchr(b'\r', source) {
-        None => PyBytes::new(py, source),
-        Some(_) => {
-            let mut normal = Vec::with_capacity(source.len());
-            let mut rest = source.iter().copied().peekable();
-            while let Some(byte) = rest.next() {
-                if byte == b'\r' {
-                    rest.next_if_eq(&b'\n');
-                    normal.push(b'\n');
-                } else {
-                    normal.push(byte);
-                }
-            }
-            PyBytes::new(py, &normal)
-        }
-    };
-    Importlib::get(py)?.compile(py, source.as_any(), path)
+/// `zipimport._compile_source`. That turns the file's line ends into `\n` first, which the compiler
+/// does too.
+fn compile<'py>(
+    source: &[u8],
+    fullname: &Bound<'py, PyString>,
+    path: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let module = fullname.to_string_lossy();
+    SourceCode { module: &module, source, path }.code(path.py())
 }

@@ -16,7 +16,7 @@ const MAXIMUM_DEPTH: usize = 2000;
 
 /// Where code objects keep what, which differs between Python versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CodeShape {
+pub enum CodeShape {
     /// CPython 3.10: six numbers, eight objects, the first line, one object.
     Python310,
     /// CPython 3.11 and later: five numbers, eight objects, the first line, two objects.
@@ -25,7 +25,8 @@ pub(super) enum CodeShape {
 
 impl CodeShape {
     /// The shape for a CPython 3 minor version.
-    pub(super) fn of(minor: u32) -> Self {
+    #[must_use]
+    pub fn of(minor: u32) -> Self {
         if minor < 11 { Self::Python310 } else { Self::Python311 }
     }
 
@@ -39,7 +40,8 @@ impl CodeShape {
 }
 
 /// `data` with only the marks that are used, or `None` when it is not understood.
-pub(super) fn normalize(data: &[u8], shape: CodeShape) -> Option<Vec<u8>> {
+#[must_use]
+pub fn normalize(data: &[u8], shape: CodeShape) -> Option<Vec<u8>> {
     let mut walk = Walk { data, position: 0, shape, marked: Vec::new(), references: Vec::new() };
     walk.object(0)?;
     if walk.position != data.len() {

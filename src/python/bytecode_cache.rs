@@ -1,0 +1,164 @@
+//! Compiling by way of the store of code objects: a source that was compiled before is not compiled
+//! again, wherever it is and whenever it was written.
+//!
+//! Code objects are kept without a file name of their own ([`NOWHERE`]) and are given the one that they
+//! are loaded from, with all code objects in them, by `_imp._fix_co_filename`. As with `.pyc` files,
+//! what the compiler warns of is only said when it compiles.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyCode};
+
+use crate::bytecode::{
+    BytecodeStore, CodeShape, DEFAULT_LIMIT, Key, Target, limit_from_environment, normalize,
+    process_store,
+};
+use crate::native::cache_root;
+
+use super::errors::full_message;
+use super::importlib::Importlib;
+
+/// `co_filename` of what is kept.
+const NOWHERE: &str = "<mmport>";
+
+/// The store, and what the interpreter compiles for.
+struct Cache {
+    store: &'static BytecodeStore,
+    target: Target,
+}
+
+static CACHE: PyOnceLock<Option<Cache>> = PyOnceLock::new();
+
+/// A module's source, to be compiled.
+pub(super) struct SourceCode<'a, 'py> {
+    /// The module's full name.
+    pub module: &'a str,
+    /// What the compiler is given.
+    pub source: &'a [u8],
+    /// The path that tracebacks show.
+    pub path: &'a Bound<'py, PyAny>,
+}
+
+impl<'py> SourceCode<'_, 'py> {
+    /// The code object of this source, from the store or from the compiler.
+    pub(super) fn code(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(cache) = CACHE.get_or_try_init(py, || Cache::open(py))? else {
+            return self.compile(py);
+        };
+        let key = cache.target.key(self.source);
+        if let Some(code) = self.stored(py, cache, &key) {
+            tracing::debug!(target: "mmport::bytecode", module = self.module, %key, "cache hit");
+            return Ok(code);
+        }
+        tracing::debug!(target: "mmport::bytecode", module = self.module, %key, "cache miss");
+        let code = self.compile(py)?;
+        let dont_write = Importlib::get(py)?.sys(py, intern!(py, "dont_write_bytecode"))?;
+        if !dont_write.is_truthy()? {
+            self.keep(py, cache, &key, &code)
+                .inspect_err(|error| {
+                    tracing::debug!(target: "mmport::bytecode", %error, "not kept");
+                })
+                .ok();
+        }
+        Ok(code)
+    }
+
+    fn compile(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Importlib::get(py)?.compile(py, PyBytes::new(py, self.source).as_any(), self.path)
+    }
+
+    fn stored(&self, py: Python<'py>, cache: &Cache, key: &Key) -> Option<Bound<'py, PyAny>> {
+        let code = cache.store.find(key, |data| {
+            let code = pyo3::marshal::loads(py, data)?;
+            if !code.is_exact_instance_of::<PyCode>() {
+                return Err(PyRuntimeError::new_err("expected a code object"));
+            }
+            Importlib::get(py)?.fix_co_filename(py, &code, self.path)?;
+            Ok(code)
+        })?;
+        code.inspect_err(|error: &PyErr| {
+            tracing::warn!(
+                target: "mmport::bytecode",
+                module = self.module,
+                error = full_message(error),
+                "stored code object cannot be unmarshalled: compiled again"
+            );
+        })
+        .ok()
+    }
+
+    fn keep(
+        &self,
+        py: Python<'py>,
+        cache: &Cache,
+        key: &Key,
+        code: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        let importlib = Importlib::get(py)?;
+        importlib.fix_co_filename(py, code, NOWHERE)?;
+        let data = pyo3::marshal::dumps(code, pyo3::marshal::VERSION);
+        importlib.fix_co_filename(py, code, self.path)?;
+        let data = data?;
+        let data = data.as_bytes();
+        // The same from every process, whatever else refers to its constants.
+        let normal = normalize(data, CodeShape::of(py.version_info().minor.into()));
+        let origin = self.path.to_string();
+        cache.store.insert(key, self.module, &origin, normal.as_deref().unwrap_or(data));
+        Ok(())
+    }
+}
+
+impl Cache {
+    /// Opens the store for the running interpreter; `None` where there is to be none.
+    fn open(py: Python<'_>) -> PyResult<Option<Self>> {
+        if std::env::var_os("MMPORT_NO_CACHE").is_some_and(|value| !value.is_empty()) {
+            return Ok(None);
+        }
+        // As CPython, which writes no bytecode without a tag.
+        let Some(target) = running_target(py)? else { return Ok(None) };
+        let Some(root) = cache_root() else { return Ok(None) };
+        let dont_write = Importlib::get(py)?.sys(py, intern!(py, "dont_write_bytecode"))?;
+        let may_write = !dont_write.is_truthy()?;
+        let limit = limit_from_environment().unwrap_or_else(|text| {
+            tracing::warn!(
+                target: "mmport::bytecode",
+                found = text,
+                "expected a size such as 512MiB in MMPORT_BYTECODE_SIZE; using the default"
+            );
+            DEFAULT_LIMIT
+        });
+        let store = process_store(|| Some(BytecodeStore::open(&root, &target, limit, may_write)));
+        Ok(store.map(|store| Self { store, target }))
+    }
+}
+
+/// What the running interpreter compiles for; `None` where `sys.implementation.cache_tag` is.
+///
+/// # Errors
+/// What Python raises, should `sys` be damaged.
+pub fn running_target(py: Python<'_>) -> PyResult<Option<Target>> {
+    let importlib = Importlib::get(py)?;
+    let implementation = importlib.sys(py, intern!(py, "implementation"))?;
+    let tag: Option<String> = implementation.getattr(intern!(py, "cache_tag"))?.extract()?;
+    let Some(tag) = tag else { return Ok(None) };
+    let flags = importlib.sys(py, intern!(py, "flags"))?;
+    let optimization: u8 = flags.getattr(intern!(py, "optimize"))?.extract()?;
+    Ok(Some(Target::new(&tag, importlib.magic, optimization, has_debug_ranges(py)?)))
+}
+
+/// Whether code objects keep the columns of their instructions: not under `-X no_debug_ranges` and
+/// `PYTHONNODEBUGRANGES`. Asked of the compiler, because nothing else says so.
+fn has_debug_ranges(py: Python<'_>) -> PyResult<bool> {
+    if !cfg!(Py_3_11) {
+        return Ok(false);
+    }
+    let code = Importlib::get(py)?.compile(py, PyBytes::new(py, b"x").as_any(), NOWHERE)?;
+    for position in code.call_method0(intern!(py, "co_positions"))?.try_iter()? {
+        if !position?.get_item(2)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
