@@ -92,21 +92,20 @@ pub(super) fn tidy(root: &Path, directory: &Path, limit: u64, is_damaged: bool) 
 /// # Errors
 /// What the operating system says.
 pub(super) fn evict(layout: &Path, limit: u64) -> io::Result<u64> {
-    let directories: Vec<PathBuf> =
-        directories_in(layout).filter(|it| is_own_directory(it)).collect();
-    let mut packs: Vec<(&Path, Arc<Pack>)> = Vec::new();
-    let mut total = 0;
-    for directory in &directories {
-        for path in pack_paths(directory) {
-            total += path.metadata().map_or(0, |metadata| metadata.len());
-            if !is_being_written(&path) {
-                packs.extend(open_pack(&path).map(|pack| (&**directory, pack)));
-            }
-        }
-    }
+    let paths: Vec<(PathBuf, PathBuf)> = directories_in(layout)
+        .filter(|directory| is_own_directory(directory))
+        .flat_map(|directory| pack_paths(&directory).map(move |path| (directory.clone(), path)))
+        .collect();
+    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let total: u64 = paths.iter().map(|(_, path)| size(path)).sum();
     if total <= limit {
         return Ok(0);
     }
+    let packs: Vec<(&Path, Arc<Pack>)> = paths
+        .iter()
+        .filter(|(_, path)| !is_being_written(path))
+        .filter_map(|(directory, path)| Some((&**directory, open_pack(path)?)))
+        .collect();
     // When it was last used, its size, its pack's number, its key.
     let mut entries: Vec<(u32, u64, usize, Key)> = Vec::new();
     for (number, (_, pack)) in packs.iter().enumerate() {
