@@ -7,7 +7,7 @@ use super::error::BuildError;
 use super::interpreter::Interpreter;
 use super::names;
 use super::tree::Tree;
-use crate::bundle::{BundleEntryPoint, ScriptEntryPoint};
+use crate::bundle::{BundleEntryPoint, ScriptEntryPoint, nearest_first, parse_object};
 
 /// What a bundle is asked to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +51,12 @@ impl RequestedEntryPoint {
                         object: script.object,
                     });
                 }
-                let mut available: Vec<String> =
-                    scripts.into_iter().map(|script| script.name).collect();
-                available.sort_by_cached_key(|other| (distance(name, other), other.clone()));
-                available.dedup();
+                let names = scripts.into_iter().map(|script| script.name).collect();
+                let available = nearest_first(name, names);
                 Err(BuildError::ScriptNotFound { name: name.clone(), available })
             }
             Self::Object(text) => {
-                let Some((module, object)) = parse_object(text) else {
+                let Some((module, object)) = object_of(text) else {
                     return Err(BuildError::EntryPointSyntax {
                         found: text.clone(),
                         expected: "`module:function`",
@@ -154,7 +152,7 @@ fn scripts(tree: &Tree) -> Result<Vec<Script>, BuildError> {
         if names::is_metadata(name) && name.split('/').nth(1) == Some("entry_points.txt") {
             let text = item.content.read()?;
             found.extend(ScriptEntryPoint::parse(&text).into_iter().filter_map(|script| {
-                let (module, object) = parse_object(&script.value)?;
+                let (module, object) = object_of(&script.value)?;
                 Some(Script { name: script.name, module, object })
             }));
         }
@@ -162,34 +160,14 @@ fn scripts(tree: &Tree) -> Result<Vec<Script>, BuildError> {
     Ok(found)
 }
 
-/// Splits `module:object [extras]`.
-fn parse_object(text: &str) -> Option<(String, String)> {
-    let text = text.split('[').next().unwrap_or_default();
-    let (module, object) = text.split_once(':')?;
-    let (module, object) = (module.trim(), object.trim());
-    (is_dotted_name(module) && is_dotted_name(object))
-        .then(|| (module.to_owned(), object.to_owned()))
+/// Splits `module:object [extras]` where both are names of Python's.
+fn object_of(text: &str) -> Option<(String, String)> {
+    parse_object(text).filter(|(module, object)| is_dotted_name(module) && is_dotted_name(object))
 }
 
 /// Whether `text` is identifiers joined by dots.
 fn is_dotted_name(text: &str) -> bool {
     text.split('.').all(names::is_identifier)
-}
-
-/// How many single-character edits lie between two names.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, character) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (column, candidate) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(*candidate != character);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
@@ -238,12 +216,5 @@ mod tests {
         assert_eq!(object("a.x:main").unwrap_err().status(), 127);
         assert_eq!(object("a.b").unwrap_err().status(), 2);
         assert_eq!(object("a:1x").unwrap_err().status(), 2);
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("same", "same"), 0);
     }
 }

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::bundle::available_scripts;
+
 /// Exit status of a command line that cannot be meant.
 const USAGE: u8 = 2;
 /// Exit status of a build that failed.
@@ -326,19 +328,6 @@ fn indented(output: &str) -> String {
     (output.trim_end().lines()).map(|line| format!("\n    {line}")).collect()
 }
 
-/// The scripts that there are, as a sentence's end.
-fn available_scripts(available: &[String]) -> String {
-    const SHOWN: usize = 20;
-    if available.is_empty() {
-        return "no distribution in the bundle has a script".to_owned();
-    }
-    let shown: Vec<String> =
-        (available.iter().take(SHOWN)).map(|name| format!("`{name}`")).collect();
-    let rest = available.len() - shown.len();
-    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!("the bundle has {}{more}", shown.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,11 +342,5 @@ mod tests {
         assert_eq!(script.status(), 127);
         assert_eq!(script.to_string(), "find the script `blakc`: the bundle has `black`");
         assert_eq!(BuildError::Interrupted { signal: 2 }.status(), 130);
-    }
-
-    #[test]
-    fn long_lists_of_scripts_are_cut() {
-        let names: Vec<String> = (0..25).map(|number| format!("s{number}")).collect();
-        assert!(available_scripts(&names).ends_with("`s19` and 5 more"));
     }
 }

@@ -21,6 +21,7 @@ mod metadata;
 mod names;
 mod open;
 mod place;
+mod scripts;
 mod suffixes;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use names::Child;
 pub use open::Bundle;
 use open::decode_name;
 pub use place::join_place;
+pub use scripts::{available_scripts, nearest_first, parse_object};
 pub use suffixes::{Suffixes, is_python_file, is_shared_library};
 pub use zip_directory::{ZipDirectoryError, ZipEntry, ZipRules, read_zip_directory};
 pub use zip_file::{ZipDataError, ZipFile};

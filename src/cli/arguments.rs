@@ -9,6 +9,7 @@ use crate::trace::start_log;
 use super::build::BuildArguments;
 use super::cache::CacheArguments;
 use super::inspect::InspectArguments;
+use super::link::LinkArguments;
 use super::python::PythonArguments;
 use super::run::RunArguments;
 use super::{Failure, Host};
@@ -37,6 +38,8 @@ enum Command {
     Python(PythonArguments),
     /// Show what is in a bundle.
     Inspect(InspectArguments),
+    /// Make links to a bundle that start the scripts in it.
+    Link(LinkArguments),
     /// Show, prune, clear or verify what mmport keeps on disk.
     Cache(CacheArguments),
 }
@@ -57,6 +60,7 @@ pub fn main(arguments: Vec<OsString>, host: Host) -> i32 {
         Command::Run(arguments) => super::run::run(arguments, host),
         Command::Python(arguments) => super::python::python(arguments, host),
         Command::Inspect(arguments) => super::inspect::inspect(&arguments).map(|()| 0),
+        Command::Link(arguments) => super::link::link(&arguments).map(|()| 0),
         Command::Cache(arguments) => super::cache::cache(&arguments).map(|()| 0),
     });
     outcome.unwrap_or_else(|failure| {

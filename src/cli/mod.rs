@@ -23,6 +23,7 @@ mod cache;
 mod cache_code;
 mod failure;
 mod inspect;
+mod link;
 mod python;
 mod run;
 mod with;

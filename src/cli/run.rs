@@ -26,6 +26,11 @@ pub(super) struct RunArguments {
     #[arg(short, long, requires = "requirements")]
     quiet: bool,
 
+    /// Run this console script of a distribution in the bundle, or module:function, instead of the
+    /// bundle's own entry point.
+    #[arg(long, value_name = "NAME", conflicts_with = "requirements")]
+    entry: Option<String>,
+
     /// Keep no code objects that have to be compiled, and use none that were kept.
     #[arg(long)]
     no_cache: bool,
@@ -62,7 +67,7 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
         disable_process_store();
     }
     if arguments.requirements.is_empty() {
-        return run_bundle(program, rest, host);
+        return run_bundle(program, arguments.entry.as_deref(), rest, host);
     }
     let is_file = Path::new(program).is_file();
     let names_a_file =
@@ -88,9 +93,9 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
     let bundle = bundle_with(&request, host)?;
     let path = bundle.path.as_os_str();
     match (is_file, bundle.is_new) {
-        (false, false) => run_bundle(path, rest, host),
+        (false, false) => run_bundle(path, None, rest, host),
         // A bundle without an entry point acts as Python, whose first argument is the script.
-        (true, false) => run_bundle(path, &arguments.command, host),
+        (true, false) => run_bundle(path, None, &arguments.command, host),
         (_, true) => {
             let mut again = vec![OsString::from("run")];
             again.extend(arguments.no_cache.then(|| OsString::from("--no-cache")));
@@ -101,9 +106,14 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
     }
 }
 
-fn run_bundle(path: &OsStr, arguments: &[OsString], host: Host) -> Result<i32, Failure> {
+fn run_bundle(
+    path: &OsStr,
+    entry: Option<&str>,
+    arguments: &[OsString],
+    host: Host,
+) -> Result<i32, Failure> {
     Ok(match host {
-        Host::Embedded => embed::run_bundle(path, arguments)?,
-        Host::Running => hosted::run_bundle(path, arguments)?,
+        Host::Embedded => embed::run_bundle_entry(path, entry, arguments)?,
+        Host::Running => hosted::run_bundle(path, entry, arguments)?,
     })
 }

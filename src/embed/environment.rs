@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! ROOT/environments-v1/KEY/bin/python   symbolic link to mmport (also python3, python3.N)
+//! ROOT/environments-v1/KEY/bin/SCRIPT   link to the bundle, once the script was run by its name
 //! ROOT/environments-v1/KEY/pyvenv.cfg   as in a virtual environment, and `mmport-bundle = PATH`
 //! ROOT/environments-v1/KEY/in-use       locked by every process that uses the environment
 //! ROOT/environments-v1/KEY/share        link to what the bundle has for `sys.prefix`, if anything
@@ -17,17 +18,18 @@
 //! environment variables, so no unrelated child program sees the bundle. Where the directory cannot
 //! be made, `sys.executable` is the plain Python.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, BundleEntryPoint};
 use crate::native::{
     InUse, cache_root, create_private, directories_in, is_hidden, is_own_directory, tree_key,
 };
 
+use super::entry::Start;
 use super::identity::{EXECUTABLE, FULL_VERSION, VERSION};
 
 /// The version of the layout.
@@ -86,6 +88,24 @@ impl BundleEnvironment {
                 make_link(&entry.path(), &link.join(entry.file_name()));
             }
         }
+    }
+
+    /// `sys.argv[0]` of what is started of the bundle that was called by `path`. A script that was asked
+    /// for by its name has a path in the environment, as in a virtual environment, by which it is
+    /// started again: a link to the bundle.
+    pub(super) fn program_of(&self, start: &Start, bundle: &Bundle, path: &OsStr) -> OsString {
+        let Start::Entry(BundleEntryPoint::Script { name, .. }) = start else { return path.into() };
+        let is_called_so = Path::new(path).file_name().is_some_and(|file| file == name.as_str());
+        if is_called_so || !self.is_made() || name.contains('/') {
+            return path.into();
+        }
+        let link = self.executable.with_file_name(name);
+        let leads_there = || fs::read_link(&link).is_ok_and(|found| found == bundle.path());
+        if !leads_there() {
+            // There is something else, as for a script that is named as Python is.
+            let _ = std::os::unix::fs::symlink(bundle.path(), &link);
+        }
+        if leads_there() { link.into() } else { path.into() }
     }
 
     fn find_or_make(bundle: &Bundle) -> io::Result<Self> {

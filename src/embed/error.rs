@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::bundle::{BundleEntryPoint, BundleError};
+use crate::bundle::{BundleEntryPoint, BundleError, available_scripts};
 use crate::native::StoreError;
 use crate::python::MountError;
 
@@ -36,6 +36,17 @@ pub enum LaunchError {
         entry: BundleEntryPoint,
         /// What is wrong with it.
         found: String,
+    },
+
+    /// No distribution in the bundle has such a script.
+    #[error("run script `{name}` of bundle `{}`: {}", bundle.display(), available_scripts(available))]
+    NoSuchScript {
+        /// The bundle.
+        bundle: PathBuf,
+        /// The script that was asked for.
+        name: String,
+        /// The scripts that there are, nearest first.
+        available: Vec<String>,
     },
 
     /// What the bundle has for `sys.prefix` cannot be brought out.
@@ -77,7 +88,7 @@ impl LaunchError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Misfit { .. } => 126,
-            Self::EntryPoint { .. } => 127,
+            Self::EntryPoint { .. } | Self::NoSuchScript { .. } => 127,
             _ => 125,
         }
     }
@@ -97,6 +108,11 @@ impl LaunchError {
             Self::EntryPoint { bundle, .. } => {
                 format!("`mmport inspect {}` lists its entry points", bundle.display())
             }
+            Self::NoSuchScript { available, .. } if available.is_empty() => {
+                "run it with MMPORT_INTERPRETER=1, which makes it Python: -m NAME runs a module"
+                    .into()
+            }
+            Self::NoSuchScript { .. } => "name one of these, or module:function".into(),
             Self::Start { .. } => {
                 "check that this Python is still installed there, or build mmport again".into()
             }

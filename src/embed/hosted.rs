@@ -28,9 +28,10 @@ use crate::python::{
     running_suffixes, serve_subinterpreters,
 };
 
+use super::entry::{Asked, Start, VARIABLES, file_of};
 use super::environment::{BundleEnvironment, make_environment, place_of_environment};
 use super::launch::{finish, open_fitting};
-use super::main_module::run_main_module;
+use super::main_module::{run_entry, run_main_module};
 use super::{LaunchError, Status};
 
 fn python_error(error: PyErr) -> LaunchError {
@@ -45,24 +46,48 @@ pub fn executable() -> Result<PathBuf, LaunchError> {
     Python::attach(|py| py.import("sys")?.getattr("executable")?.extract()).map_err(python_error)
 }
 
-/// Runs the entry point of the bundle at `path` in this process, and ends the process.
+/// Runs the entry point of the bundle at `path` in this process, or the script or `module:function` that
+/// `entry` names, and ends the process.
 ///
 /// # Errors
 /// [`LaunchError`], when the program could not be started.
-pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, LaunchError> {
-    let bundle = open_fitting(Path::new(path))?;
-    if bundle.find("", "__main__").is_none() {
+pub fn run_bundle(
+    path: &OsStr,
+    entry: Option<&str>,
+    arguments: &[OsString],
+) -> Result<Status, LaunchError> {
+    let asked = Asked::new(entry);
+    let bundle = open_fitting(&file_of(Path::new(path)))?;
+    let start = asked.start(&bundle, path)?;
+    Python::attach(forget_what_was_asked).map_err(python_error)?;
+    if start == Start::Interpreter {
         let mut argv = vec![OsString::from("python")];
         argv.extend_from_slice(arguments);
         return run_bundle_python(bundle.path(), &argv);
     }
     let environment = environment(&bundle)?;
+    let program = match &environment {
+        Some(environment) => environment.program_of(&start, &bundle, path),
+        None => path.into(),
+    };
     let ending = Python::attach(|py| {
         let mounted = mount(py, bundle.path(), environment.as_ref())?;
-        enter(py, &mounted, environment.as_ref(), path, arguments).map_err(python_error)?;
-        run_main_module(py, &mounted)
+        enter(py, &mounted, environment.as_ref(), &program, arguments).map_err(python_error)?;
+        match &start {
+            Start::Entry(entry) => run_entry(py, &mounted, entry),
+            Start::Main | Start::Interpreter => run_main_module(py, &mounted),
+        }
     })?;
     std::process::exit(finish(ending))
+}
+
+/// Takes out of `os.environ` what is no longer in the environment.
+fn forget_what_was_asked(py: Python<'_>) -> PyResult<()> {
+    let environ = py.import("os")?.getattr("environ")?;
+    for name in VARIABLES {
+        environ.call_method1("pop", (name, py.None()))?;
+    }
+    Ok(())
 }
 
 /// Replaces the process by Python with `arguments` (the first is the program's name) and the

@@ -14,8 +14,9 @@ use crate::python::{
 };
 
 use super::config::Config;
+use super::entry::{Asked, Start, file_of};
 use super::environment::bundle_of_executable;
-use super::main_module::{Ending, run_main_module};
+use super::main_module::{Ending, run_entry, run_main_module};
 use super::{BundleEnvironment, LaunchError, identity};
 
 /// The exit status of the process.
@@ -25,17 +26,33 @@ pub type Status = i32;
 const FLUSH_FAILED: Status = 120;
 
 /// Runs the entry point of the bundle at `path`, as `python path` runs a zip with a `__main__.py`:
-/// `sys.argv` is `path` as given and then `arguments`. A bundle without `__main__` is Python with
-/// the bundle's packages, and `arguments` are Python's. Once per process; call [`run_as_python`]
-/// first, or child processes that the bundle starts from `sys.executable` are this program again.
+/// `sys.argv` is `path` as given and then `arguments`. What the environment or the name of the file asks
+/// for comes before it (see `entry.rs`). A bundle without `__main__` is Python with the bundle's
+/// packages, and `arguments` are Python's. Once per process; call [`run_as_python`] first, or child
+/// processes that the bundle starts from `sys.executable` are this program again.
 ///
 /// # Errors
 /// [`LaunchError`], when the program could not be started.
 pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, LaunchError> {
-    let bundle = open_fitting(Path::new(path))?;
+    run_bundle_entry(path, None, arguments)
+}
+
+/// As [`run_bundle`], but runs the script, or `module:function`, that `entry` names, if any.
+///
+/// # Errors
+/// [`LaunchError`], when the program could not be started; [`LaunchError::NoSuchScript`].
+pub fn run_bundle_entry(
+    path: &OsStr,
+    entry: Option<&str>,
+    arguments: &[OsString],
+) -> Result<Status, LaunchError> {
+    let asked = Asked::new(entry);
+    let bundle = open_fitting(&file_of(Path::new(path)))?;
     let environment = BundleEnvironment::of_bundle(&bundle);
-    let argv: Vec<&OsStr> = [path].into_iter().chain(arguments.iter().map(|a| &**a)).collect();
-    if bundle.find("", "__main__").is_none() {
+    let start = asked.start(&bundle, path)?;
+    let program = environment.program_of(&start, &bundle, path);
+    let argv: Vec<&OsStr> = [&*program].into_iter().chain(arguments.iter().map(|a| &**a)).collect();
+    if start == Start::Interpreter {
         return python_with(bundle, &environment, &argv);
     }
     let config =
@@ -43,7 +60,10 @@ pub fn run_bundle(path: &OsStr, arguments: &[OsString]) -> Result<Status, Launch
     let mounted = start_with(bundle, config, &environment)?.0;
     let ending = Python::attach(|py| {
         install(py, &mounted)?;
-        run_main_module(py, &mounted)
+        match &start {
+            Start::Entry(entry) => run_entry(py, &mounted, entry),
+            Start::Main | Start::Interpreter => run_main_module(py, &mounted),
+        }
     });
     match ending {
         Ok(ending) => Ok(finish(ending)),
@@ -66,12 +86,22 @@ fn run_bundle_python(
 ) -> Result<Status, LaunchError> {
     // Started on the bundle itself, as reloaders start the script that they are in.
     if let Some((script, rest)) = arguments.get(1..).and_then(<[OsString]>::split_first)
-        && std::path::absolute(Path::new(script)).is_ok_and(|script| script == bundle)
+        && is_bundle(Path::new(script), bundle)
     {
         return run_bundle(script, rest);
     }
     let arguments: Vec<&OsStr> = arguments.iter().map(|argument| &**argument).collect();
     python_with(open_fitting(bundle)?, environment, &arguments)
+}
+
+/// Whether a path is that of the bundle, or of a link to it.
+fn is_bundle(path: &Path, bundle: &Path) -> bool {
+    let is_link = || path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    std::path::absolute(path).is_ok_and(|path| path == bundle)
+        || (is_link()
+            && path
+                .canonicalize()
+                .is_ok_and(|path| bundle.canonicalize().is_ok_and(|it| it == path)))
 }
 
 /// Runs a bundle's Python, if that is what this process was started as: a program that runs bundles

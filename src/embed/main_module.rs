@@ -2,7 +2,9 @@
 //!
 //! As `Modules/main.c` and `runpy._run_module_as_main` do for `python app.zip`, but without
 //! `runpy`, whose frames would stand in every traceback. `SystemExit` ends the process through
-//! CPython's own code; other exceptions are shown by `sys.excepthook`.
+//! CPython's own code; other exceptions are shown by `sys.excepthook`. A script that is run by its name
+//! is called without a `__main__.py`: `__main__` stays as the interpreter has made it, so that child
+//! processes of `multiprocessing` do not look for one.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{
     PyAttributeError, PyImportError, PyKeyboardInterrupt, PyModuleNotFoundError, PyOSError,
-    PyTypeError,
+    PySystemExit, PyTypeError,
 };
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -39,13 +41,39 @@ pub fn run_main_module(
     py: Python<'_>,
     mounted: &Arc<MountedBundle>,
 ) -> Result<Ending, LaunchError> {
-    let error = match execute(py, mounted) {
+    let entry = mounted.information().and_then(|information| information.entry.as_ref());
+    // The frame of `__main__` itself.
+    end(py, mounted, execute(py, mounted), entry, 1)
+}
+
+/// Calls what a script of a mounted bundle calls, and takes what it returns for its exit status.
+///
+/// # Errors
+/// [`LaunchError::EntryPoint`] when the entry point does not exist or cannot be called. What the program
+/// itself raises is shown and becomes the ending.
+pub(super) fn run_entry(
+    py: Python<'_>,
+    mounted: &Arc<MountedBundle>,
+    entry: &BundleEntryPoint,
+) -> Result<Ending, LaunchError> {
+    end(py, mounted, call(py, entry), Some(entry), 0)
+}
+
+/// What the outcome of a program means, whose exceptions have passed through so many frames before they
+/// reach those of the program. `entry` is what was run.
+fn end(
+    py: Python<'_>,
+    mounted: &Arc<MountedBundle>,
+    outcome: PyResult<()>,
+    entry: Option<&BundleEntryPoint>,
+    frames: usize,
+) -> Result<Ending, LaunchError> {
+    let error = match outcome {
         Ok(()) => return Ok(Ending::Status(0)),
         Err(error) => error,
     };
-    let entry = mounted.information().and_then(|information| information.entry.as_ref());
     if let Some(entry) = entry
-        && let Some(found) = entry_point_mistake(py, &error, entry)
+        && let Some(found) = entry_point_mistake(py, &error, entry, frames)
     {
         return Err(LaunchError::EntryPoint {
             bundle: PathBuf::from(mounted.archive()),
@@ -60,6 +88,21 @@ pub fn run_main_module(
         let _ = writeln!(std::io::stderr().lock(), "mmport: {reason}");
     }
     Ok(ending)
+}
+
+/// `sys.exit(object())`, without a frame of its own.
+fn call(py: Python<'_>, entry: &BundleEntryPoint) -> PyResult<()> {
+    let (BundleEntryPoint::Script { module, object, .. }
+    | BundleEntryPoint::Object { module, object }) = entry
+    else {
+        return Ok(()); // Modules are run by `__main__`.
+    };
+    let mut value = py.import(module.as_str())?.into_any();
+    for attribute in object.split('.') {
+        value = value.getattr(attribute)?;
+    }
+    let status = value.call0()?;
+    Err(PySystemExit::new_err(status.unbind()))
 }
 
 /// Why a file that the program could not open is not there: its package could not be brought out.
@@ -99,10 +142,24 @@ fn end_with(py: Python<'_>, error: PyErr) -> Ending {
     if interrupted { Ending::Interrupted } else { Ending::Status(1) }
 }
 
+/// How many frames an exception has passed through, of which more than two count as two.
+fn frames_of(py: Python<'_>, error: &PyErr) -> usize {
+    match error.traceback(py) {
+        None => 0,
+        Some(first) if first.getattr("tb_next").is_ok_and(|next| next.is_none()) => 1,
+        Some(_) => 2,
+    }
+}
+
 /// Whether an exception says that the entry point does not exist or cannot be called, and not that
-/// the program went wrong: it was raised in `__main__` itself, and looking the entry point up again
+/// the program went wrong: it was raised before any frame of the program's, and looking the entry point up again
 /// fails the same way.
-fn entry_point_mistake(py: Python<'_>, error: &PyErr, entry: &BundleEntryPoint) -> Option<String> {
+fn entry_point_mistake(
+    py: Python<'_>,
+    error: &PyErr,
+    entry: &BundleEntryPoint,
+    frames: usize,
+) -> Option<String> {
     let (module, object) = match entry {
         BundleEntryPoint::Script { module, object, .. }
         | BundleEntryPoint::Object { module, object } => (module, object),
@@ -111,7 +168,7 @@ fn entry_point_mistake(py: Python<'_>, error: &PyErr, entry: &BundleEntryPoint) 
     let suspicious = error.is_instance_of::<PyImportError>(py)
         || error.is_instance_of::<PyAttributeError>(py)
         || error.is_instance_of::<PyTypeError>(py);
-    if !suspicious || error.traceback(py)?.getattr("tb_next").is_ok_and(|next| !next.is_none()) {
+    if !suspicious || frames_of(py, error) > frames {
         return None;
     }
     let modules = py.import("sys").ok()?.getattr("modules").ok()?;

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `identity.rs` | which Python is embedded and where it lives, fixed at build time |
+//! | `entry.rs` | what a bundle is to run this time |
 //! | `environment.rs` | the directory that stands in for a virtual environment of a bundle |
 //! | `config.rs` | `PyConfig` |
 //! | `hosted.rs` | the same run modes inside a Python that is running already |
@@ -13,6 +14,7 @@
 //! What is being imported is the bridge's business; this folder only says which bundle is mounted.
 
 mod config;
+mod entry;
 mod environment;
 mod error;
 pub mod hosted;
@@ -23,6 +25,6 @@ mod tools;
 
 pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
-pub use launch::{Status, run_as_python, run_bundle, run_python};
+pub use launch::{Status, run_as_python, run_bundle, run_bundle_entry, run_python};
 pub use main_module::{Ending, run_main_module};
 pub use tools::{Disassembler, warm_cache, with_target};
