@@ -97,6 +97,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         format: INFORMATION_FORMAT,
         mmport: env!("CARGO_PKG_VERSION").to_owned(),
         python: interpreter.target(native),
+        also: Vec::new(),
         entry,
         materialize: request.materialize.clone(),
         no_materialize: request.no_materialize.clone(),

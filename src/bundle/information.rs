@@ -24,6 +24,9 @@ pub struct BuildInformation {
     pub mmport: String,
     /// The Python it was built for.
     pub python: TargetPython,
+    /// Further Pythons that it was built for: it has bytecode for them too, and their extension modules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<TargetPython>,
     /// What `__main__.py` runs; `None` for a bundle that acts as Python.
     #[serde(default)]
     pub entry: Option<BundleEntryPoint>,
@@ -43,6 +46,14 @@ pub struct BuildInformation {
     /// What `site` would do for the installed distributions when Python starts.
     #[serde(default, skip_serializing_if = "SiteSetup::is_empty")]
     pub site: SiteSetup,
+}
+
+impl BuildInformation {
+    /// All Pythons that the bundle was built for.
+    #[must_use]
+    pub fn targets(&self) -> Vec<&TargetPython> {
+        [&self.python].into_iter().chain(&self.also).collect()
+    }
 }
 
 /// What `site` does for a directory of packages before a program starts; nothing, for most bundles.

@@ -22,6 +22,7 @@ mod build;
 mod cache;
 mod cache_code;
 mod failure;
+mod fitting;
 mod inspect;
 mod link;
 mod python;

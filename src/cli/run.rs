@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::bytecode::disable_process_store;
-use crate::embed::{self, hosted};
+use crate::embed::{self, LaunchError, hosted};
 
 use super::failure::{NOT_FOUND, USAGE};
+use super::fitting::run_elsewhere;
 use super::with::{WithRequest, bundle_with, restart};
 use super::{Failure, Host};
 
@@ -112,8 +113,12 @@ fn run_bundle(
     arguments: &[OsString],
     host: Host,
 ) -> Result<i32, Failure> {
-    Ok(match host {
-        Host::Embedded => embed::run_bundle_entry(path, entry, arguments)?,
-        Host::Running => hosted::run_bundle(path, entry, arguments)?,
+    let outcome = match host {
+        Host::Embedded => embed::run_bundle_entry(path, entry, arguments),
+        Host::Running => hosted::run_bundle(path, entry, arguments),
+    };
+    outcome.map_err(|error| match error {
+        LaunchError::Misfit { .. } => run_elsewhere(path, entry, arguments, error),
+        error => error.into(),
     })
 }

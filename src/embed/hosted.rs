@@ -56,8 +56,8 @@ pub fn run_bundle(
     entry: Option<&str>,
     arguments: &[OsString],
 ) -> Result<Status, LaunchError> {
-    let asked = Asked::new(entry);
     let bundle = open_fitting(&file_of(Path::new(path)))?;
+    let asked = Asked::new(entry);
     let start = asked.start(&bundle, path)?;
     Python::attach(forget_what_was_asked).map_err(python_error)?;
     if start == Start::Interpreter {

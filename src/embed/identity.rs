@@ -32,24 +32,38 @@ pub fn suffixes(optimization: u8) -> Suffixes {
 
 /// Why a bundle does not fit this Python, or `None` when it does.
 ///
-/// A bundle's dependencies were resolved for one minor version, so that has to be the same; the
-/// platform only matters to native code.
+/// A bundle's dependencies were resolved for certain minor versions, so one of them has to be this one;
+/// the platform only matters to native code.
 #[must_use]
 pub fn misfit(information: &BuildInformation) -> Option<Misfit> {
-    let TargetPython { implementation, version, soabi, platform, native, .. } = &information.python;
-    if implementation != "cpython" || version != VERSION {
-        return Some(Misfit {
-            expected: format!("{implementation} {version}"),
+    let targets = information.targets();
+    if targets.iter().any(|target| fits(target)) {
+        return None;
+    }
+    let is_version =
+        |target: &TargetPython| target.implementation == "cpython" && target.version == VERSION;
+    let join = |texts: Vec<String>| texts.join(" and ");
+    Some(match targets.iter().any(|target| is_version(target)) {
+        false => Misfit {
+            expected: join(
+                targets.iter().map(|it| format!("{} {}", it.implementation, it.version)).collect(),
+            ),
             found: format!("cpython {FULL_VERSION}"),
-        });
-    }
-    if *native && (soabi != SOABI || platform != PLATFORM) {
-        return Some(Misfit {
-            expected: format!("{soabi} on {platform}"),
+        },
+        true => Misfit {
+            expected: join(
+                targets.iter().map(|it| format!("{} on {}", it.soabi, it.platform)).collect(),
+            ),
             found: format!("{SOABI} on {PLATFORM}"),
-        });
-    }
-    None
+        },
+    })
+}
+
+fn fits(target: &TargetPython) -> bool {
+    let TargetPython { implementation, version, soabi, platform, native, .. } = target;
+    implementation == "cpython"
+        && version == VERSION
+        && (!native || (soabi == SOABI && platform == PLATFORM))
 }
 
 /// What a bundle was built for and what is there.

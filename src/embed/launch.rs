@@ -46,8 +46,8 @@ pub fn run_bundle_entry(
     entry: Option<&str>,
     arguments: &[OsString],
 ) -> Result<Status, LaunchError> {
-    let asked = Asked::new(entry);
     let bundle = open_fitting(&file_of(Path::new(path)))?;
+    let asked = Asked::new(entry);
     let environment = BundleEnvironment::of_bundle(&bundle);
     let start = asked.start(&bundle, path)?;
     let program = environment.program_of(&start, &bundle, path);
