@@ -17,6 +17,7 @@ SMALL = (
     "babel==2.18.0",
     "certifi==2026.10.18",
     "furo==2025.12.19",
+    "importlib_resources==7.1.0",
     "jsonschema==4.26.0",
     "pycountry==26.2.16",
     "pytz==2026.6",
@@ -62,6 +63,7 @@ CASES = [
     script("pycountry", shows="Deutschland"),
     script("pymorphy3", requirements=LARGE, shows="кошка"),
     script("pytz", shows="2024-07-01 00:00:00-04:00"),
+    script("sphinxcontrib", shows="MultiplexedPath ['applehelp', 'devhelp'"),
     script("tldextract", shows="co.uk", names_only=("cache/*",)),
     script("ways_to_read", shows="file is not a database"),
     Case(

@@ -37,6 +37,11 @@ TREE: dict[str, str | bytes] = {
     "runs/helper.py": "x = 'helped'\n",
     "space/one.py": "value = 'one'\n",
     "space/inner/two.py": "value = 'two'\n",
+    "space/text.txt": "of a namespace\n",
+    "space/inner/more.bin": bytes(range(256)),
+    "space/inner/folder/deep.txt": "deep\n",
+    # Kept by zstd, as everything is that is named as a library.
+    "space/inner/data.so": b"no library " * 1000,
     "shadow.py": "value = 'module'\n",
     "shadow/__init__.py": "value = 'package'\n",
     "spaceshadow.py": "value = 'module'\n",

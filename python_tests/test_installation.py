@@ -111,6 +111,30 @@ def test_uninstall(run: Runner) -> None:
     assert run(sys.executable, "-c", UNINSTALL, path, bundle) == Outcome(0, "", "")
 
 
+NAMESPACES = """
+import sys, importlib, importlib.readers, importlib.resources as resources
+import mmport
+mmport.install(sys.argv[1])
+for _ in range(2):
+    files = resources.files("space")
+    print(sorted(child.name for child in files.iterdir()), (files / "data.txt").read_text())
+    importlib.reload(sys.modules[type(files).__module__])
+mmport.uninstall()
+print((resources.files("space") / "data.txt").is_file())
+"""
+
+
+def test_resources_of_namespace_packages(run: Runner) -> None:
+    """They are read also where their readers were imported before mmport, or are reloaded."""
+    bundle = run.cwd / "b.zip"
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for name in "space/data.txt", "space/inner/data.txt", "space/one.py", "space/one.pyc":
+            archive.writestr(name, name)
+    listed = "['data.txt', 'inner', 'one.py'] space/data.txt\n"
+    expected = Outcome(0, f"{listed}{listed}True\n", "")
+    assert run(sys.executable, "-c", NAMESPACES, bundle) == expected
+
+
 def test_threads(tmp_path: Path, run: Runner) -> None:
     """Threads that import the same modules, which import one another, all get them."""
     path = tmp_path / "a.zip"

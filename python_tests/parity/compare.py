@@ -10,10 +10,6 @@ from typing import Any
 Record = Mapping[str, Any]
 Field = tuple[str, ...]
 
-# Resources of a namespace package, as `inside/observe.py` calls them.
-OLD_NAMESPACE = "resources of a namespace before 3.13"
-NEW_NAMESPACE = "resources of a namespace"
-
 # An empty module's text, where the file system has it.
 LINE_END = "1 bytes 01ba4719c80b6fe9"
 
@@ -63,27 +59,8 @@ def _cached(found: Difference) -> bool:
 
 
 def _no_pycache(found: Difference) -> bool:
-    below = found.field[0] in {"resources", OLD_NAMESPACE, NEW_NAMESPACE} and found.field[
-        -1
-    ].endswith("__pycache__/")
+    below = found.field[0] == "resources" and found.field[-1].endswith("__pycache__/")
     return below and found.bundle == ABSENT
-
-
-def _raised(value: Any) -> str:
-    return value.get("raised", "") if isinstance(value, dict) else ""
-
-
-def _old_namespace(found: Difference) -> bool:
-    return (
-        found.field == (OLD_NAMESPACE,) and _raised(found.bundle) == "builtins.NotADirectoryError"
-    )
-
-
-def _new_namespace(found: Difference) -> bool:
-    if found.field[0] != NEW_NAMESPACE:
-        return False
-    bytecode = found.venv == ABSENT and found.field[-1].endswith(".pyc")
-    return bytecode or _raised(found.bundle) == "builtins.NotImplementedError"
 
 
 def _empty(found: Difference) -> bool:
@@ -115,8 +92,6 @@ ALLOWED = [
     Allowed("loader", "mmport serves the module, and says so", _loader),
     Allowed("bytecode's place", "`__cached__` names the bytecode's entry in the bundle", _cached),
     Allowed("no __pycache__", "bytecode lies in the bundle, not beside the module", _no_pycache),
-    Allowed("namespace resources before 3.13", "CPython reads none in zips", _old_namespace),
-    Allowed("namespace resources", "CPython reads them with `zipfile`", _new_namespace),
     Allowed("source of an empty module", "CPython 3.13 reads a line end from files", _empty),
     Allowed("source of a changed module", "`inspect` asks the loader, not `__file__`", _changed),
     Allowed("bytecode listed", "the bundle's own bytecode is a file of it", _bytecode_listed),

@@ -10,8 +10,7 @@ print(f.joinpath("text.txt").read_text(), (f / "sub" / "more.bin").read_bytes()[
 print(f.joinpath("none").is_file(), (f / "sub").is_dir(), (f / "text.txt").is_file())
 with r.as_file(f / "text.txt") as p:
     print(p.name, p.read_text())
-if sys.version_info >= (3, 13):  # before, CPython reads no resources of namespaces in zips
-    print(r.files("space").joinpath("one.py").is_file())
+print(r.files("space").joinpath("one.py").is_file())
 print(sorted(x.name for x in r.files("pkg").iterdir() if x.name != "__pycache__"))
 print(r.files("pkg").joinpath("first.py").read_text(), r.files("pkg").name)
 try:

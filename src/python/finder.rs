@@ -20,7 +20,7 @@ use super::hooks::remount_replaced;
 use super::importlib::Importlib;
 use super::metadata::find_distributions;
 use super::path_hook::serving_importer;
-use super::source_lines::{LINECACHE, find_linecache};
+use super::standard_library::find_taught;
 
 /// The meta-path finder of mounted bundles.
 #[pyclass(frozen, module = "mmport")]
@@ -133,7 +133,7 @@ fn find<'py>(
         }
     }
     let Some((importer, module)) = found else {
-        return if name == LINECACHE { find_linecache(py, target) } else { Ok(None) };
+        return find_taught(py, name, path, target);
     };
     for other in before.into_iter().filter(|other| !other.is_none()) {
         let Ok(find_spec) = other.getattr(intern!(py, "find_spec")) else {

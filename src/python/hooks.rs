@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::bundle::Suffixes;
 
 use super::path_hook::insert_hook;
-use super::source_lines::read_bundles_if_imported;
+use super::standard_library::teach_imported;
 use super::{BundleFinder, BundleImporter, MountedBundle};
 
 /// The objects that [`install_hooks`] has put in place.
@@ -48,7 +48,7 @@ pub fn install_hooks(py: Python<'_>) -> PyResult<Option<Hooks>> {
     // Before zipimport's and FileFinder's hooks, which would take the same paths.
     let hooks = sys.getattr(intern!(py, "path_hooks"))?;
     let hook = insert_hook(hooks.cast::<PyList>()?)?;
-    read_bundles_if_imported(py)?;
+    teach_imported(py)?;
     Ok(Some(Hooks { finder: finder.unbind(), path_hook: hook }))
 }
 

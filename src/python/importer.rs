@@ -8,20 +8,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pyo3::exceptions::{PyFileNotFoundError, PyOSError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use crate::bundle::{Found, FoundKind, FoundModule, join_place};
+use crate::bundle::{Found, FoundKind, FoundModule};
 
 use super::code::CodeRequest;
-use super::errors::{ImportFailure, failed_import, full_message, import_error};
+use super::errors::{ImportFailure, failed_import, import_error};
 use super::extension::create_extension;
 use super::importlib::Importlib;
 use super::mount::MountedBundle;
+use super::namespace_resources::{BACKPORT_READERS, read_namespaces};
 use super::pkg_resources::{PKG_RESOURCES, register_loader};
-use super::resources::resource_reader;
+use super::resources::{read_data, resource_reader};
 
 /// Finds and loads the modules in one directory of a bundle.
 #[pyclass(frozen, module = "mmport")]
@@ -326,28 +326,7 @@ impl BundleImporter {
     }
 
     fn get_data<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyBytes>> {
-        let missing = || {
-            PyFileNotFoundError::new_err((
-                libc::ENOENT,
-                "No such file or directory",
-                path.to_owned(),
-            ))
-        };
-        let place = match self.mounted.place(path) {
-            Some(place) => place,
-            None if path.starts_with('/') => return Err(missing()),
-            None => path,
-        };
-        let name = join_place("", place).ok_or_else(missing)?;
-        match self.mounted.bundle().entry(&name) {
-            Ok(Some(entry)) if !entry.is_directory() => {
-                let data =
-                    entry.read().map_err(|error| PyOSError::new_err(full_message(&error)))?;
-                Ok(PyBytes::new(py, &data))
-            }
-            Ok(_) => Err(missing()),
-            Err(error) => Err(ImportFailure::from(error).into()),
-        }
+        read_data(py, &self.mounted, path)
     }
 
     fn get_resource_reader<'py>(
@@ -415,8 +394,10 @@ impl BundleImporter {
         if let (Some(code), _) = self.code(py, name)? {
             let namespace = module.getattr(intern!(py, "__dict__"))?;
             importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
-            if name == PKG_RESOURCES {
-                register_loader(module);
+            match name {
+                PKG_RESOURCES => register_loader(module),
+                BACKPORT_READERS => read_namespaces(module),
+                _ => {}
             }
         }
         Ok(())

@@ -11,9 +11,11 @@
 //! | `source_tree.rs` | `SourceTreeLoader`, for directories of sources |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
+//! | `namespace_resources.rs` | resources of namespace packages |
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
 //! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `site.rs` | `.pth` files and `sitecustomize` of a bundle |
+//! | `standard_library.rs` | modules of CPython that are told about bundles |
 //! | `source_lines.rs` | what `linecache` reads from bundles |
 //! | `syntax_errors.rs` | lines of what CPython's compiler refuses |
 //! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
@@ -34,12 +36,14 @@ mod importlib;
 mod installation;
 mod metadata;
 mod mount;
+mod namespace_resources;
 mod path_hook;
 mod pkg_resources;
 mod resources;
 mod site;
 mod source_lines;
 mod source_tree;
+mod standard_library;
 mod subinterpreters;
 mod syntax_errors;
 mod tracebacks;

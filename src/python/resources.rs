@@ -1,10 +1,14 @@
 //! Resource readers: `importlib.resources` over what a package holds.
 
-use pyo3::exceptions::PyFileNotFoundError;
+use pyo3::exceptions::{PyFileNotFoundError, PyOSError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use crate::bundle::join_place;
 
 use super::BundleImporter;
+use super::errors::{ImportFailure, full_message};
+use super::mount::MountedBundle;
 use super::traversable::BundlePath;
 
 /// The resource reader of a package that stays in the bundle, or of a module in it.
@@ -41,6 +45,31 @@ impl BundleResourceReader {
             names.push(child?.getattr("name")?);
         }
         PyTuple::new(py, names)
+    }
+}
+
+/// What the file at `path`, relative to the bundle or not, holds: `get_data` of loaders.
+pub(super) fn read_data<'py>(
+    py: Python<'py>,
+    mounted: &MountedBundle,
+    path: &str,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let missing = || {
+        PyFileNotFoundError::new_err((libc::ENOENT, "No such file or directory", path.to_owned()))
+    };
+    let place = match mounted.place(path) {
+        Some(place) => place,
+        None if path.starts_with('/') => return Err(missing()),
+        None => path,
+    };
+    let name = join_place("", place).ok_or_else(missing)?;
+    match mounted.bundle().entry(&name) {
+        Ok(Some(entry)) if !entry.is_directory() => {
+            let data = entry.read().map_err(|error| PyOSError::new_err(full_message(&error)))?;
+            Ok(PyBytes::new(py, &data))
+        }
+        Ok(_) => Err(missing()),
+        Err(error) => Err(ImportFailure::from(error).into()),
     }
 }
 

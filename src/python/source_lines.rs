@@ -21,51 +21,8 @@ use super::mount::MountedBundle;
 /// The module that keeps source lines.
 pub(super) const LINECACHE: &str = "linecache";
 
-/// The spec that `PathFinder` has for `linecache`. Its loader executes the module once through
-/// here, and is then as it was.
-pub(super) fn find_linecache<'py>(
-    py: Python<'py>,
-    target: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let spec = Importlib::get(py)?.path_finder_spec(py, LINECACHE, target)?;
-    if spec.is_none() {
-        return Ok(None);
-    }
-    let loader = spec.getattr(intern!(py, "loader"))?;
-    let owner = loader.clone().unbind();
-    let execute = PyCFunction::new_closure(
-        py,
-        Some(c"exec_module"),
-        None,
-        move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
-            let py = arguments.py();
-            let loader = owner.bind(py);
-            loader.delattr(intern!(py, "exec_module"))?;
-            loader.call_method1(intern!(py, "exec_module"), arguments)?;
-            read_bundles(&arguments.get_item(0)?);
-            Ok(())
-        },
-    )?;
-    if let Err(error) = loader.setattr(intern!(py, "exec_module"), execute) {
-        tracing::debug!(target: "mmport::find_spec", %error, "linecache is left as it is");
-    }
-    Ok(Some(spec))
-}
-
-/// Makes a `linecache` that was imported before us read bundles too.
-///
-/// # Errors
-/// What Python raises, should `sys` be damaged.
-pub(super) fn read_bundles_if_imported(py: Python<'_>) -> PyResult<()> {
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    if let Ok(module) = modules.get_item(LINECACHE) {
-        read_bundles(&module);
-    }
-    Ok(())
-}
-
 /// Puts our function in front of `updatecache`. A module that has none goes without.
-fn read_bundles(module: &Bound<'_, PyAny>) {
+pub(super) fn read_bundles(module: &Bound<'_, PyAny>) {
     if let Err(error) = replace_updatecache(module) {
         tracing::debug!(target: "mmport::exec_module", %error, "linecache is left as it is");
     }

@@ -233,11 +233,7 @@ def observe(name: str) -> Record:
     record[inspected] = attempt(lambda: digest(inspect.getsource(module)))
     linecache.clearcache()
     if spec is not None and spec.submodule_search_locations is not None:
-        resources = "resources"
-        if namespace(spec):
-            # CPython reads these by itself, and in zips not always.
-            resources += " of a namespace" + " before 3.13" * (sys.version_info < (3, 13))
-        record[resources] = attempt(lambda: resources_of(name))
+        record["resources"] = attempt(lambda: resources_of(name))
         record["children"] = attempt(
             lambda: sorted((m.name, m.ispkg) for m in pkgutil.iter_modules(module.__path__))
         )

@@ -1,0 +1,72 @@
+//! Modules of the standard library that are told about bundles as soon as they are executed.
+//!
+//! They read files by path, or directories, where no loader is asked. None of them is imported for
+//! that: nothing is spent unless a program imports it.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyTuple};
+
+use super::importlib::Importlib;
+use super::namespace_resources::{read_namespaces, readers_name};
+use super::source_lines::{LINECACHE, read_bundles};
+
+/// Tells a module about bundles. One that is not as we know it is left as it is.
+type Teach = fn(&Bound<'_, PyAny>);
+
+/// What tells the module of this name about bundles.
+fn teacher(py: Python<'_>, name: &str) -> Option<Teach> {
+    match name {
+        LINECACHE => Some(read_bundles),
+        _ if name == readers_name(py) => Some(read_namespaces),
+        _ => None,
+    }
+}
+
+/// The spec that `PathFinder` has for such a module, `None` for any other. Its loader executes the
+/// module once through here, and is then as it was.
+pub(super) fn find_taught<'py>(
+    py: Python<'py>,
+    name: &str,
+    path: &Bound<'py, PyAny>,
+    target: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some(teach) = teacher(py, name) else { return Ok(None) };
+    let spec = Importlib::get(py)?.path_finder_spec(py, name, path, target)?;
+    if spec.is_none() {
+        return Ok(None);
+    }
+    let loader = spec.getattr(intern!(py, "loader"))?;
+    let owner = loader.clone().unbind();
+    let execute = PyCFunction::new_closure(
+        py,
+        Some(c"exec_module"),
+        None,
+        move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+            let py = arguments.py();
+            let loader = owner.bind(py);
+            loader.delattr(intern!(py, "exec_module"))?;
+            loader.call_method1(intern!(py, "exec_module"), arguments)?;
+            teach(&arguments.get_item(0)?);
+            Ok(())
+        },
+    )?;
+    if let Err(error) = loader.setattr(intern!(py, "exec_module"), execute) {
+        tracing::debug!(target: "mmport::find_spec", name, %error, "left as it is");
+    }
+    Ok(Some(spec))
+}
+
+/// Tells those about bundles that were imported before us.
+///
+/// # Errors
+/// What Python raises, should `sys` be damaged.
+pub(super) fn teach_imported(py: Python<'_>) -> PyResult<()> {
+    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
+    for name in [LINECACHE, readers_name(py)] {
+        if let (Ok(module), Some(teach)) = (modules.get_item(name), teacher(py, name)) {
+            teach(&module);
+        }
+    }
+    Ok(())
+}
