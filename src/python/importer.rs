@@ -25,7 +25,7 @@ use super::resources::{read_data, resource_reader};
 
 /// Finds and loads the modules in one directory of a bundle.
 #[pyclass(frozen, module = "mmport")]
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct BundleImporter {
     mounted: Arc<MountedBundle>,
     /// The directory: empty, or ending in `/`.
@@ -354,6 +354,23 @@ impl BundleImporter {
             self.mounted.bundle().modules_in(&self.prefix).map_err(ImportFailure::from)?;
         let qualified = |(name, is_package)| (format!("{prefix}{name}"), is_package);
         Ok(modules.into_iter().map(qualified).collect())
+    }
+
+    /// Pickles as what `pkgutil.get_importer` gives for the directory, which is this where the bundle is
+    /// mounted: CPython's file loaders, and so the specs that have them, can be pickled too.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        let entry = if self.is_site_packages { "/" } else { "" };
+        let get_importer = py.import("pkgutil")?.getattr("get_importer")?;
+        Ok((get_importer, (format!("{}{entry}", self.location),)))
+    }
+
+    /// Of this bundle, also where another one has replaced it.
+    fn __copy__(&self) -> Self {
+        self.clone()
+    }
+
+    fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Self {
+        self.clone()
     }
 
     fn __repr__(&self) -> String {
