@@ -71,6 +71,24 @@ def test_text(bundle: Path, run: Runner, mmport: Path) -> None:
         assert part in text, text
 
 
+def test_numbers_and_lists_in_text(build: Build, run: Runner, mmport: Path) -> None:
+    """One thing is not many, and a list that is cut says so."""
+    files = {"few": ["a.txt", "b.txt"], "many": ["a.txt", "b.txt", "c.txt", "d.txt"]}
+    names = [f"{package}/{file}" for package in files for file in files[package]]
+    folder = write_files(run.cwd / "listed", dict.fromkeys(names, ""))
+    write_files(folder, dict.fromkeys(["few/__init__.py", "many/__init__.py"], ""))
+    text = run(mmport, "inspect", "--verify", build("--source", folder)).succeeded().stdout
+    assert "3 files, 0 B; holds few/a.txt, few/b.txt\n" in text
+    assert "holds many/a.txt, many/b.txt, many/c.txt, …\n" in text
+    single = run.cwd / "single.zip"
+    with zipfile.ZipFile(single, "w") as archive:
+        archive.writestr("app.py", "")
+    text = run(mmport, "inspect", "--verify", single).succeeded().stdout
+    assert "1 entry, 1 module\n" in text
+    assert "verified: 1 entry, " in text
+    assert "1 entries" not in text
+
+
 def test_verify(bundle: Path, run: Runner, mmport: Path) -> None:
     """`--verify` reads all entries, and finds the one that is damaged."""
     seen = json.loads(run(mmport, "inspect", "--verify", "--json", bundle).succeeded().stdout)

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::inspect::counted;
 use crate::build::{
     BuildError, BuildReport, BuildRequest, DEFAULT_SHEBANG, FileCarrier, Installer, Interruption,
     Progress, RequestedEntryPoint, build as build_bundle,
@@ -251,11 +252,6 @@ fn carrier(carrier: &FileCarrier) -> String {
 /// A line for what a list does not name.
 fn more(count: usize) -> Option<String> {
     (count > NAMED).then(|| format!("    and {} more", count - NAMED))
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 /// A number of bytes in the largest unit that keeps it above one.

@@ -22,7 +22,7 @@ use crate::native::{
 
 use super::cache_code::{self, ShowArguments};
 use super::failure::FAILED;
-use super::inspect::{bytes, print, to_json};
+use super::inspect::{bytes, counted, print, to_json};
 use super::{Failure, with};
 
 /// Arguments of `mmport cache`.
@@ -303,7 +303,8 @@ pub(super) fn printable(path: &Path) -> String {
 }
 
 fn used(usage: Usage) -> String {
-    format!("{} files, {}", usage.files, bytes(usage.bytes))
+    let files = counted(usize::try_from(usage.files).unwrap_or(usize::MAX), "file");
+    format!("{files}, {}", bytes(usage.bytes))
 }
 
 /// What was done, as text.
@@ -313,8 +314,11 @@ fn tell(action: &Action, outcome: &Outcome) -> String {
             let count = outcome.replaced.len();
             let lost: u64 = outcome.damaged_packs.iter().map(|pack| pack.lost).sum();
             format!(
-                "verified {} files; {count} replaced\nverified {} code objects; {lost} dropped\n",
-                outcome.files_looked_at, outcome.code_objects_looked_at
+                "verified {}; {count} replaced
+verified {}; {lost} dropped
+",
+                counted(outcome.files_looked_at, "file"),
+                counted(outcome.code_objects_looked_at, "code object")
             )
         }
         _ => format!("removed {}\n", used(outcome.removed)),

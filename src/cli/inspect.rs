@@ -96,11 +96,11 @@ fn describe(inspection: &Inspection) -> String {
     };
     let contents = &inspection.contents;
     line(format!(
-        "{}: {}, {} entries, {} modules",
+        "{}: {}, {}, {}",
         inspection.bundle.display(),
         bytes(inspection.bytes as u64),
-        inspection.entries,
-        contents.modules
+        counted(inspection.entries, "entry"),
+        counted(contents.modules, "module")
     ));
     match &inspection.built_for {
         Some(information) => {
@@ -131,7 +131,8 @@ fn describe(inspection: &Inspection) -> String {
         None => line("not built by mmport; served all the same".into()),
     }
     if let Some(entries) = inspection.verified_entries {
-        line(format!("verified: {entries} entries match their sizes and checksums"));
+        let entries = counted(entries, "entry");
+        line(format!("verified: {entries}, all with their sizes and checksums"));
     }
     line(format!("\ndistributions ({}):", contents.distributions.len()));
     for distribution in &contents.distributions {
@@ -143,7 +144,7 @@ fn describe(inspection: &Inspection) -> String {
     }
     line("\nbytecode:".into());
     for (python, count) in &contents.bytecode {
-        line(format!("  {count} modules for Python {python}"));
+        line(format!("  {} for Python {python}", counted(*count, "module")));
     }
     line(format!("\nextension modules and shared libraries ({}):", contents.libraries.len()));
     for library in &contents.libraries {
@@ -153,9 +154,13 @@ fn describe(inspection: &Inspection) -> String {
     for unit in &inspection.materialized {
         let reason = match unit.because.as_slice() {
             [] => "asked for by --materialize".into(),
-            names => format!("holds {}", names.join(", ")),
+            names => {
+                let more = if unit.reasons > names.len() { ", …" } else { "" };
+                format!("holds {}{more}", names.join(", "))
+            }
         };
-        line(format!("  {}: {} files, {}; {reason}", unit.unit, unit.files, bytes(unit.bytes)));
+        let files = counted(unit.files, "file");
+        line(format!("  {}: {files}, {}; {reason}", unit.unit, bytes(unit.bytes)));
     }
     line("\nsizes:".into());
     for (kind, sizes) in &contents.sizes {
@@ -172,11 +177,20 @@ fn describe(inspection: &Inspection) -> String {
 
 fn describe_sizes(sizes: &Sizes) -> String {
     format!(
-        "{:6} entries, {} ({} in the bundle)",
-        sizes.entries,
+        "{:>14}, {} ({} in the bundle)",
+        counted(sizes.entries, "entry"),
         bytes(sizes.bytes),
         bytes(sizes.compressed)
     )
+}
+
+/// A number of things, for people.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
 }
 
 /// A size for people.

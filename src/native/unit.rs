@@ -154,6 +154,8 @@ pub struct MaterializedUnit {
     pub libraries: usize,
     /// The first files that are the reason, by name; empty where a glob is.
     pub because: Vec<String>,
+    /// How many files are the reason.
+    pub reasons: usize,
 }
 
 /// How many reasons [`MaterializedUnit::because`] names.
@@ -182,12 +184,16 @@ impl Units {
                 bytes: 0,
                 libraries: 0,
                 because: Vec::new(),
+                reasons: 0,
             });
             report.files += 1;
             report.bytes += entry.size();
             report.libraries += usize::from(is_library);
-            if report.because.len() < REASONS && !is_python_file(base) {
-                report.because.push(name.clone().into_owned());
+            if !is_python_file(base) {
+                report.reasons += 1;
+                if report.because.len() < REASONS {
+                    report.because.push(name.clone().into_owned());
+                }
             }
         }
         Ok(units.into_values().collect())
