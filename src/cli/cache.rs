@@ -15,7 +15,7 @@ use crate::bytecode::{
 };
 use crate::embed::{cached_environments, identity};
 use crate::native::{
-    BundleState, CachedTree, Tree, Units, Usage, cache_root, cached_trees, directories_in,
+    BundleState, CachedTree, Tree, Units, Usage, cache_root, cached_trees, directories_in, is_hidden,
     is_in_use, is_mapped, is_own_directory, mapped_files, optional_path_as_text, path_as_text,
     remove_unless_in_use, store_roots, sweep,
 };
@@ -172,6 +172,7 @@ fn look_below(root: PathBuf, mapped: &BTreeSet<PathBuf>) -> CachedRoot {
         .map(|(prefix, bundle)| item(prefix, bundle))
         .collect();
     let bundles = directories_in(&root.join(with::LAYOUT))
+        .filter(|directory| !is_hidden(directory)) // one that is being made
         .map(|directory| {
             let bundle = first_file(&directory);
             item(directory, bundle)
@@ -206,7 +207,7 @@ fn remove(
             outcome.remove(environment)?;
         }
     }
-    for bundle in root.bundles.iter().filter(|_| everything) {
+    for bundle in root.bundles.iter().filter(|bundle| everything || bundle.bundle.is_none()) {
         outcome.remove(bundle)?;
     }
     sweep(&root.root).map_err(failed(&root.root))?;

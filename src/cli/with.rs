@@ -6,6 +6,8 @@
 //! bundle is used until `--refresh`, but for requirements that name a place on this machine.
 
 use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -48,23 +50,41 @@ pub(super) fn bundle_with(request: &WithRequest, host: Host) -> Result<CachedBun
     if path.is_file() && !request.refresh && !request.requirements.iter().any(|r| is_local(r)) {
         return Ok(CachedBundle { path, is_new: false });
     }
-    if let Some(directory) = path.parent() {
-        create_private(directory).map_err(|error| Failure {
-            status: FAILED,
-            message: format!("failed to make `{}`: {error}", directory.display()),
-            next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
-        })?;
-    }
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(not_written(&path)(io::ErrorKind::InvalidInput.into()));
+    };
+    let staging = stage(directory).map_err(not_written(directory))?;
+    let staged = staging.path().join(name);
     let progress = if request.quiet { Progress::silent() } else { Progress::on_standard_error() };
     let build_request = BuildRequest {
         requirements: request.requirements.to_vec(),
         entry: request.script.map(|script| RequestedEntryPoint::Script(script.to_owned())),
         installer: Installer::from_environment()?,
         interruption: Interruption::from_signals()?,
-        ..BuildRequest::new(path.clone(), python)
+        ..BuildRequest::new(staged.clone(), python)
     };
     build(&build_request, &progress)?;
+    create_private(directory)
+        .and_then(|()| fs::rename(&staged, &path))
+        .map_err(not_written(directory))?;
     Ok(CachedBundle { path, is_new: true })
+}
+
+/// A directory beside `directory` to build in, which is removed whatever comes of it: `directory`
+/// exists only with a bundle in it.
+fn stage(directory: &Path) -> io::Result<tempfile::TempDir> {
+    let layout = directory.parent().unwrap_or(directory);
+    create_private(layout)?;
+    tempfile::Builder::new().prefix(".staging-").tempdir_in(layout)
+}
+
+/// The failure to write into the cache.
+fn not_written(path: &Path) -> impl FnOnce(io::Error) -> Failure + use<'_> {
+    move |error| Failure {
+        status: FAILED,
+        message: format!("failed to write `{}`: {error}", path.display()),
+        next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
+    }
 }
 
 /// Whether a requirement names a place on this machine, whose content may change at any time.
