@@ -239,6 +239,31 @@ def test_inputs(name: str, wheel: Path, venv_of: VenvOf, run: Runner, mmport: Pa
     assert run(mmport, "run", "app.pyz") == Outcome(0, "1.17.0\n", "")
 
 
+SETUPTOOLS_FILES = {
+    "pyproject.toml": "[project]\nname = 'thing'\nversion = '2.0'\n[build-system]\n"
+    "requires = ['setuptools==80.10.2']\nbuild-backend = 'setuptools.build_meta'\n",
+    "src/thing/__init__.py": "value = 1\n",
+    "src/thing/former.py": "value = 2\n",
+    "build/notes.txt": "kept\n",
+}
+
+
+@pytest.mark.parametrize("words", [("--project", "project"), ("./project",)], ids=" ".join)
+def test_a_project_is_left_as_it_was(words: tuple[str, ...], run: Runner, mmport: Path) -> None:
+    """Nothing is built into it that a later wheel would have after it was deleted."""
+    project = write_files(run.cwd / "project", SETUPTOOLS_FILES)
+    for step in range(2):
+        before = files_below(project)
+        command = [mmport, "build", "--quiet", *words, "-o", "app.pyz"]
+        found = run_program(command, environment=run.environment, cwd=run.cwd, timeout=INSTALLATION)
+        assert found == Outcome(0, "", "")
+        with zipfile.ZipFile(run.cwd / "app.pyz") as archive:
+            assert ("thing/former.py" in archive.namelist()) == (step == 0)
+        assert files_below(project) == before
+        assert sorted(path.name for path in (project / "build").iterdir()) == ["notes.txt"]
+        (project / "src" / "thing" / "former.py").unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_no_place_of_the_build_is_kept(
     name: str, wheel: Path, venv_of: VenvOf, run: Runner, mmport: Path

@@ -24,7 +24,7 @@ use super::request::BuildRequest;
 const INSTALLER_VARIABLE: &str = "MMPORT_INSTALLER";
 
 /// How often to look whether the installer has ended or the build was interrupted.
-const PATIENCE: Duration = Duration::from_millis(20);
+pub(super) const PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long an interrupted installer gets to clean up.
 const GRACE: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@ mod install;
 mod interpreter;
 mod interruption;
 mod layout;
+mod leftovers;
 mod main_module;
 mod names;
 mod output;

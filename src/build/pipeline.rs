@@ -21,6 +21,7 @@ use super::files::{FileCarrier, file_carriers};
 use super::install::install;
 use super::interpreter::Interpreter;
 use super::layout::{BytecodeEntry, Layout, MAIN_SOURCE, Section};
+use super::leftovers::Leftovers;
 use super::main_module::main_module;
 use super::names;
 use super::output::Output;
@@ -65,7 +66,9 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     let target = if request.needs_installer() { Some(temporary_directory()?) } else { None };
     if let Some(target) = &target {
         progress.begin("resolving and installing");
+        let leftovers = Leftovers::before(request)?;
         install(request, &interpreter, target.path(), progress)?;
+        warnings.extend(leftovers.warnings());
     }
     times.install = start.elapsed();
 
