@@ -217,6 +217,7 @@ def test_flipped_bytes(bundle: Path, run: Runner, mmport: Path) -> None:
         (("build", "-o", "x.pyz"), "nothing was given to put into it"),
         (("build", "-o", "x.pyz", "-c", "a", "-m", "b", "black"), "cannot be used with"),
         (("build", "-o", "x.pyz", "--source", ".", "-e", "no colon"), "no colon"),
+        (("build", "-o", "x.pyz", "no-such-distribution-8d1f", "-e", "foo"), "module:function"),
         (("build", "-o", "x.pyz", "--source", ".", "-e", "a:b:c"), "a:b:c"),
         (("build", "-o", "x.pyz", "--source", ".", "-m", "not a name"), "not a name"),
         (("build", "-o", "x.pyz", "--source", ".", "--shebang", ""), "shebang"),
@@ -303,8 +304,21 @@ def test_builds_that_fail(name: str, run: Runner, mmport: Path) -> None:
             *(mmport, "build", "--quiet", "-o", "out/app.pyz", *arguments), TMPDIR=str(temporary)
         )
         check_message(found, status, *names)
+        if name != "broken wheel":  # about which pip has said all there is to say
+            check_next_step(found)
         assert files_below(out) == ({"app.pyz": earlier} if earlier else {})
         assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_script_is_no_bundle(is_there: bool, run: Runner, mmport: Path) -> None:
+    """What runs scripts is named."""
+    if is_there:
+        (run.cwd / "script.py").write_text("print('ran')\n")
+    found = run(mmport, "run", "script.py", "argument")
+    check_message(found, FAILED, "script.py", "run --with REQUIREMENT script.py")
+    check_message(found, FAILED, "`mmport python script.py`")
+    check_next_step(found)
 
 
 @pytest.mark.parametrize(

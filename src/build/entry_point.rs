@@ -29,6 +29,20 @@ struct Script {
 }
 
 impl RequestedEntryPoint {
+    /// Whether it is written as it has to be, whatever the bundle will hold.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::EntryPointSyntax`].
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        let (found, expected) = match self {
+            Self::Object(text) if object_of(text).is_none() => (text, "`module:function`"),
+            Self::Module(name) if !is_dotted_name(name) => (name, "a module's dotted name"),
+            _ => return Ok(()),
+        };
+        Err(BuildError::EntryPointSyntax { found: found.clone(), expected })
+    }
+
     /// What runs, made sure of.
     ///
     /// # Errors
@@ -40,6 +54,7 @@ impl RequestedEntryPoint {
         tree: &Tree,
         interpreter: &Interpreter,
     ) -> Result<BundleEntryPoint, BuildError> {
+        self.check()?;
         match self {
             Self::Script(name) => {
                 let mut scripts = scripts(tree)?;
@@ -56,26 +71,14 @@ impl RequestedEntryPoint {
                 Err(BuildError::ScriptNotFound { name: name.clone(), available })
             }
             Self::Object(text) => {
-                let Some((module, object)) = object_of(text) else {
-                    return Err(BuildError::EntryPointSyntax {
-                        found: text.clone(),
-                        expected: "`module:function`",
-                    });
-                };
+                // Written as it has to be, or the check above had refused it.
+                let (module, object) = object_of(text).unwrap_or_default();
                 match find_module(tree, &module, &interpreter.extension_suffixes) {
                     Found::Nothing => Err(not_found(tree, text, &module)),
                     _ => Ok(BundleEntryPoint::Object { module, object }),
                 }
             }
-            Self::Module(name) => {
-                if !is_dotted_name(name) {
-                    return Err(BuildError::EntryPointSyntax {
-                        found: name.clone(),
-                        expected: "a module's dotted name",
-                    });
-                }
-                self.resolve_module(name, tree, interpreter)
-            }
+            Self::Module(name) => self.resolve_module(name, tree, interpreter),
         }
     }
 

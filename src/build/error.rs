@@ -281,6 +281,13 @@ impl BuildError {
             Self::NothingToBuild => {
                 "name requirements, or use -r, --project, --wheel, --source or --venv".to_owned()
             }
+            Self::EntryPointSyntax { .. } => {
+                "write `-e package.module:function`, or `-m package.module`".to_owned()
+            }
+            Self::InputMissing { path, expected, .. } if path.exists() => {
+                format!("give {expected}, or use another option for what this is")
+            }
+            Self::InputMissing { path, .. } => path_to_check(path),
             Self::UnknownInstaller { .. } => "correct or unset MMPORT_INSTALLER".to_owned(),
             Self::OutputNotAFile { .. } => "name a file with -o".to_owned(),
             Self::Output { source, .. } | Self::TemporaryDirectory { source, .. } => {
@@ -314,12 +321,30 @@ impl BuildError {
             Self::ScriptNotFound { available, .. } if !available.is_empty() => {
                 "name one of these with -c, or a module with -m".to_owned()
             }
+            Self::ReservedName { .. } => "rename the file, or leave it out".to_owned(),
+            Self::ModuleNotFound { .. } => {
+                "name a module that is there with -m, or a function with -e MODULE:FUNCTION"
+                    .to_owned()
+            }
+            Self::ScriptNotFound { .. } => {
+                "name a module with -m, or a function with -e".to_owned()
+            }
             Self::CompilerDied { .. } => {
                 "leave the file out, or build for another Python with --python".to_owned()
             }
             _ => return None,
         };
         Some(text)
+    }
+}
+
+/// What to do about a path that leads nowhere.
+fn path_to_check(path: &Path) -> String {
+    match std::env::current_dir() {
+        Ok(directory) if path.is_relative() => {
+            format!("check the path, which begins in `{}`", directory.display())
+        }
+        _ => "check the path".to_owned(),
     }
 }
 
@@ -337,6 +362,7 @@ mod tests {
         assert_eq!(BuildError::NothingToBuild.status(), 2);
         let missing = BuildError::input_missing("a wheel", Path::new("no/such.whl"));
         assert_eq!(missing.status(), 125);
+        assert!(missing.next_step().is_some_and(|next| next.starts_with("check the path, which")));
         let script =
             BuildError::ScriptNotFound { name: "blakc".into(), available: vec!["black".into()] };
         assert_eq!(script.status(), 127);

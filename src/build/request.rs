@@ -82,8 +82,8 @@ impl BuildRequest {
     ///
     /// # Errors
     ///
-    /// [`BuildError::NothingToBuild`], [`BuildError::Shebang`], or [`BuildError::InputMissing`]
-    /// for the first input that is not what it is given as.
+    /// [`BuildError::NothingToBuild`], [`BuildError::Shebang`], [`BuildError::EntryPointSyntax`], or
+    /// [`BuildError::InputMissing`] for the first input that is not what it is given as.
     pub(super) fn check(&self) -> Result<(), BuildError> {
         if !self.needs_installer() && self.sources.is_empty() && self.venv.is_none() {
             return Err(BuildError::NothingToBuild);
@@ -93,6 +93,7 @@ impl BuildRequest {
         {
             return Err(BuildError::Shebang { line: line.clone() });
         }
+        self.entry.as_ref().map_or(Ok(()), RequestedEntryPoint::check)?;
         let files = (self.requirement_files.iter().map(|path| ("a requirement file", path)))
             .chain(self.wheels.iter().map(|path| ("a wheel", path)));
         for (expected, path) in files {
@@ -140,6 +141,14 @@ mod tests {
             panic!("a missing requirement file was accepted");
         };
         assert_eq!(path, PathBuf::from("no/such/file.txt"));
+    }
+
+    #[test]
+    fn an_entry_point_is_looked_at_before_anything_is_installed() {
+        let mut request = BuildRequest::new("app.pyz".into(), "python3".into());
+        request.requirements.push("black".into());
+        request.entry = Some(RequestedEntryPoint::Object("black".into()));
+        assert!(matches!(request.check(), Err(BuildError::EntryPointSyntax { .. })));
     }
 
     #[test]

@@ -68,11 +68,13 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
         disable_process_store();
     }
     if arguments.requirements.is_empty() {
-        return run_bundle(program, arguments.entry.as_deref(), rest, host);
+        return run_bundle(program, arguments.entry.as_deref(), rest, host).map_err(|failure| match is_python_file(program) {
+            true => instead_of_a_bundle(program, failure),
+            false => failure,
+        });
     }
     let is_file = Path::new(program).is_file();
-    let names_a_file =
-        program.as_encoded_bytes().ends_with(b".py") || program.as_encoded_bytes().contains(&b'/');
+    let names_a_file = is_python_file(program) || program.as_encoded_bytes().contains(&b'/');
     if names_a_file && !is_file {
         return Err(Failure {
             status: NOT_FOUND,
@@ -105,6 +107,20 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
             Err(restart(&again, host))
         }
     }
+}
+
+fn is_python_file(program: &OsStr) -> bool {
+    program.as_encoded_bytes().ends_with(b".py")
+}
+
+/// The failure to run a Python file as a bundle, with what runs Python files.
+fn instead_of_a_bundle(script: &OsStr, failure: Failure) -> Failure {
+    let script = script.to_string_lossy();
+    let next_step = format!(
+        "a Python file is no bundle: `mmport run --with REQUIREMENT {script}` runs one with packages, \
+         `mmport python {script}` without"
+    );
+    Failure { next_step: Some(next_step), ..failure }
 }
 
 fn run_bundle(
