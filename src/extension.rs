@@ -26,8 +26,9 @@ pub mod extension_module {
         module.add("ZipImporter", crate::python::zip_importer_type(py)?)
     }
 
-    /// Runs the command line `mmport ARGUMENTS` and returns its exit status. A program that is run
-    /// ends the process itself.
+    /// Run the command line "mmport ARGUMENTS" and return its exit status.
+    ///
+    /// Without arguments, those of the process are taken. A program that is run ends the process.
     #[pyfunction]
     #[pyo3(signature = (arguments=None))]
     fn main(py: Python<'_>, arguments: Option<Vec<OsString>>) -> PyResult<i32> {

@@ -27,12 +27,11 @@ struct Installed {
 static INSTALLED: Mutex<Installed> =
     Mutex::new(Installed { hooks: None, entries: Vec::new(), zipimporter: None });
 
-/// Serves the modules of a bundle: appends it to `sys.path`, where the finder and the path hook
-/// find it. A directory of sources is served with code objects from the cache. Without either, serves
-/// all zips on `sys.path`, in the place of `zipimport`.
+/// Serve the modules of a bundle, which is appended to sys.path, or of a directory of sources, with code
+/// objects from the cache. Without either, serve all zips on sys.path in the place of zipimport.
 ///
-/// # Errors
-/// `ImportError` when the file is no bundle.
+/// Without a bundle, serve every zip on sys.path as zipimport would.
+/// Raise ImportError if the file is no bundle.
 #[pyfunction]
 #[pyo3(signature = (bundle=None))]
 pub fn install(py: Python<'_>, bundle: Option<PathBuf>) -> PyResult<()> {
@@ -49,20 +48,10 @@ pub fn install(py: Python<'_>, bundle: Option<PathBuf>) -> PyResult<()> {
     Ok(())
 }
 
-/// Notes what is to be taken out again.
-fn note(hooks: Option<Hooks>, entries: impl IntoIterator<Item = String>) {
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    if hooks.is_some() {
-        // Those of before, if any, were taken out by somebody else.
-        installed.hooks = hooks;
-    }
-    installed.entries.extend(entries);
-}
-
-/// Takes out of `sys` what [`install`] has put in. Modules that were imported stay as they are.
+/// Serve the modules of a bundle, which is appended to sys.path, or of a directory of sources, with code
+/// objects from the cache. Without either, serve all zips on sys.path in the place of zipimport.
 ///
-/// # Errors
-/// What Python raises, should `sys` be damaged.
+/// Modules that were imported stay as they are.
 #[pyfunction]
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     let Installed { hooks, entries, zipimporter } = {

@@ -94,11 +94,10 @@ fn folder_adder<'py>(
     })
 }
 
-/// As `install`, for a bundle that stands for a directory of packages: also does what `site` would
-/// do there at start, and has last tracebacks show source lines.
+/// Do what install() does for a bundle that stands for a directory of packages.
 ///
-/// # Errors
-/// `ImportError` when the file is no bundle.
+/// Its .pth files are executed, as site does at start, and uncaught exceptions show source lines.
+/// Raise ImportError if the file is no bundle.
 #[pyfunction]
 pub fn install_as_site_packages(py: Python<'_>, bundle: PathBuf) -> PyResult<()> {
     let suffixes = running_suffixes(py)?;

@@ -50,8 +50,8 @@ pub fn zip_importer_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
         attributes.set_item("__module__", "mmport")?;
         attributes.set_item(
             "__doc__",
-            "ZipImporter(path)\n--\n\nFinds and loads the modules of a zip, or of a directory in one, \
-             as zipimport.zipimporter does.",
+            "Find and load the modules of a zip, or of a directory in one, as \
+             zipimport.zipimporter does.",
         )?;
         let made = py.get_type::<PyType>().call1(("ZipImporter", bases, attributes))?;
         Ok(made.cast_into()?.unbind())
@@ -148,7 +148,7 @@ impl ZipImporterBase {
 #[pymethods]
 impl ZipImporterBase {
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(signature = (*_args, **_kwargs), text_signature = "(path)")]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::default()
     }
@@ -361,8 +361,8 @@ impl ZipImporterBase {
         Ok(())
     }
 
-    /// A class with a part of its own in Rust is not pickled by itself; all that counts is in the
-    /// attributes.
+    // A class with a part of its own in Rust is not pickled by itself.
+    /// Pickle the attributes, which are all that counts.
     fn __reduce_ex__<'py>(
         slf: &Bound<'py, Self>,
         protocol: &Bound<'py, PyAny>,
