@@ -142,8 +142,18 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     if "--" in words:
         at = words.index("--")
         words, for_pytest = words[:at], words[at + 1 :]
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--python", action="append", default=[], metavar="EXE")
+    parser = argparse.ArgumentParser(
+        usage="%(prog)s [OPTIONS] [-- PYTEST-OPTIONS]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="EXE",
+        help="a Python to test with (repeatable); default: the one that runs this",
+    )
     parser.add_argument("--all", action="store_true", help="every supported CPython found")
     parser.add_argument("--full", action="store_true", help="large applications and long tests too")
     parser.add_argument("--no-build", action="store_true", help="test what was built before")

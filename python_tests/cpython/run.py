@@ -13,6 +13,7 @@ that it notices a class that finds nothing.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -25,8 +26,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import mmport
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -79,6 +78,17 @@ class Result:
         return f"{self.run} run, {self.count('skipped')} skipped, {self.count('failed')} failed"
 
 
+def package() -> Path:
+    """Return the folder of mmport in this Python."""
+    spec = importlib.util.find_spec("mmport")
+    if spec is None or spec.origin is None:
+        raise RunFailed(
+            f"{sys.executable} has no mmport. `pip install .` in the clone installs it; "
+            "python_tests/run.py makes target/tests/VERSION/venv, which has it."
+        )
+    return Path(spec.origin).parent
+
+
 def is_installed(suite: str) -> bool:
     """Tell whether this Python came with the suite."""
     folder = Path(os.__file__).parent / "test"
@@ -93,7 +103,7 @@ def make_environment(place: Path, kind: str) -> Path:
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
     answer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     packages = Path(answer.stdout.strip())
-    shutil.copytree(Path(mmport.__file__).parent, packages / "mmport")
+    shutil.copytree(package(), packages / "mmport")
     shutil.copy2(HERE / "mmport_stand_in.py", packages)
     (place / "stand-in").write_text(kind)
     # Last, because every Python of the environment obeys it from now on.
@@ -200,14 +210,17 @@ def compare(names: Sequence[str], place: Path, thrifty: bool) -> list[str]:
 
 def main() -> int:
     """Do all of it; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("suites", nargs="*", metavar="SUITE")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="as in suites.txt; default: all")
     parser.add_argument("--thrifty", action="store_true", help="leave out expensive tests")
     options = parser.parse_args()
     if unknown := set(options.suites) - set(suites()):
         parser.error(f"not in suites.txt: {', '.join(sorted(unknown))}")
     place = Path(tempfile.mkdtemp(prefix="mmport-cpython-"))
     try:
+        package()
         prove(place)
         mistakes = compare(options.suites or suites(), place, options.thrifty)
     except RunFailed as failure:
