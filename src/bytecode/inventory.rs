@@ -125,7 +125,7 @@ pub fn store_usage(root: &Path) -> StoreUsage {
 ///
 /// # Errors
 /// What the operating system says.
-pub fn verify_store(root: &Path) -> io::Result<(u64, Vec<DamagedPack>)> {
+pub fn verify_store(root: &Path) -> io::Result<(usize, Vec<DamagedPack>)> {
     let mut looked_at = 0;
     let mut damaged = Vec::new();
     let Some(_lock) = lock(root)? else { return Ok((0, damaged)) };

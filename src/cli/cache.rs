@@ -15,9 +15,9 @@ use crate::bytecode::{
 };
 use crate::embed::{cached_environments, identity};
 use crate::native::{
-    BundleState, CachedTree, Tree, Units, Usage, cache_root, cached_trees, directories_in, is_hidden,
-    is_in_use, is_mapped, is_own_directory, mapped_files, optional_path_as_text, path_as_text,
-    remove_unless_in_use, store_roots, sweep,
+    BundleState, CachedTree, Tree, Units, Usage, cache_root, cached_trees, directories_in,
+    is_hidden, is_in_use, is_mapped, is_own_directory, mapped_files, optional_path_as_text,
+    path_as_text, remove_unless_in_use, store_roots, sweep,
 };
 
 use super::cache_code::{self, ShowArguments};
@@ -99,7 +99,7 @@ struct Outcome {
     files_looked_at: usize,
     #[serde(serialize_with = "paths_as_text")]
     replaced: Vec<PathBuf>,
-    code_objects_looked_at: u64,
+    code_objects_looked_at: usize,
     damaged_packs: Vec<DamagedPack>,
 }
 

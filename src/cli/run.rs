@@ -68,9 +68,11 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
         disable_process_store();
     }
     if arguments.requirements.is_empty() {
-        return run_bundle(program, arguments.entry.as_deref(), rest, host).map_err(|failure| match is_python_file(program) {
-            true => instead_of_a_bundle(program, failure),
-            false => failure,
+        return run_bundle(program, arguments.entry.as_deref(), rest, host).map_err(|failure| {
+            match is_python_file(program) {
+                true => instead_of_a_bundle(program, failure),
+                false => failure,
+            }
         });
     }
     let is_file = Path::new(program).is_file();

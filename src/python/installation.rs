@@ -27,10 +27,10 @@ struct Installed {
 static INSTALLED: Mutex<Installed> =
     Mutex::new(Installed { hooks: None, entries: Vec::new(), zipimporter: None });
 
-/// Serve the modules of a bundle, which is appended to sys.path, or of a directory of sources, with code
-/// objects from the cache. Without either, serve all zips on sys.path in the place of zipimport.
+// The documentation of functions for Python is shown by `help`.
+/// Put a bundle, or a directory of sources, on sys.path and serve its modules.
 ///
-/// Without a bundle, serve every zip on sys.path as zipimport would.
+/// Without either, serve every zip on sys.path as zipimport would.
 /// Raise ImportError if the file is no bundle.
 #[pyfunction]
 #[pyo3(signature = (bundle=None))]
@@ -48,8 +48,17 @@ pub fn install(py: Python<'_>, bundle: Option<PathBuf>) -> PyResult<()> {
     Ok(())
 }
 
-/// Serve the modules of a bundle, which is appended to sys.path, or of a directory of sources, with code
-/// objects from the cache. Without either, serve all zips on sys.path in the place of zipimport.
+/// Notes what is to be taken out again.
+fn note(hooks: Option<Hooks>, entries: impl IntoIterator<Item = String>) {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if hooks.is_some() {
+        // Those of before, if any, were taken out by somebody else.
+        installed.hooks = hooks;
+    }
+    installed.entries.extend(entries);
+}
+
+/// Take out of sys what install() has put in.
 ///
 /// Modules that were imported stay as they are.
 #[pyfunction]
