@@ -20,9 +20,8 @@ pub(super) const BACKPORT_READERS: &str = "importlib_resources.readers";
 const READERS_OF_BUNDLES: &CStr = pyo3::ffi::c_str!(include_str!("namespace_resources.py"));
 
 /// The module that defines the readers.
-pub(super) fn readers_name(py: Python<'_>) -> &'static str {
-    if py.version_info() >= (3, 11) { "importlib.resources.readers" } else { "importlib.readers" }
-}
+pub(super) const READERS: &str =
+    if cfg!(Py_3_11) { "importlib.resources.readers" } else { "importlib.readers" };
 
 /// Makes the readers of a module, which was just executed, read bundles. One that has no such readers
 /// goes without.

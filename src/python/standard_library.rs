@@ -8,17 +8,17 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
 use super::importlib::Importlib;
-use super::namespace_resources::{read_namespaces, readers_name};
+use super::namespace_resources::{READERS, read_namespaces};
 use super::source_lines::{LINECACHE, read_bundles};
 
 /// Tells a module about bundles. One that is not as we know it is left as it is.
 type Teach = fn(&Bound<'_, PyAny>);
 
 /// What tells the module of this name about bundles.
-fn teacher(py: Python<'_>, name: &str) -> Option<Teach> {
+fn teacher(name: &str) -> Option<Teach> {
     match name {
         LINECACHE => Some(read_bundles),
-        _ if name == readers_name(py) => Some(read_namespaces),
+        READERS => Some(read_namespaces),
         _ => None,
     }
 }
@@ -31,7 +31,7 @@ pub(super) fn find_taught<'py>(
     path: &Bound<'py, PyAny>,
     target: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let Some(teach) = teacher(py, name) else { return Ok(None) };
+    let Some(teach) = teacher(name) else { return Ok(None) };
     let spec = Importlib::get(py)?.path_finder_spec(py, name, path, target)?;
     if spec.is_none() {
         return Ok(None);
@@ -63,8 +63,8 @@ pub(super) fn find_taught<'py>(
 /// What Python raises, should `sys` be damaged.
 pub(super) fn teach_imported(py: Python<'_>) -> PyResult<()> {
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    for name in [LINECACHE, readers_name(py)] {
-        if let (Ok(module), Some(teach)) = (modules.get_item(name), teacher(py, name)) {
+    for name in [LINECACHE, READERS] {
+        if let (Ok(module), Some(teach)) = (modules.get_item(name), teacher(name)) {
             teach(&module);
         }
     }
