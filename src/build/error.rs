@@ -192,6 +192,35 @@ pub enum BuildError {
         second: String,
     },
 
+    /// A virtual environment is for one Python, and several were asked for.
+    #[error("build from `{}`: expected one --python with --venv, found several", venv.display())]
+    VenvForSeveral {
+        /// The virtual environment.
+        venv: PathBuf,
+    },
+
+    /// Two of the interpreters are of the same version.
+    #[error("build for `{}` and `{}`: both are {version}", first.display(), second.display())]
+    SameVersion {
+        /// The one.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+        /// What they are.
+        version: String,
+    },
+
+    /// The requirements were resolved to different versions for different Pythons.
+    #[error("put `{distribution}` into one bundle: {first}, {second}")]
+    VersionsDiffer {
+        /// The distribution.
+        distribution: String,
+        /// Version, and for which Python.
+        first: String,
+        /// Version, and for which Python.
+        second: String,
+    },
+
     /// An input brings a file of a name that mmport writes itself.
     #[error("take `{name}` from {origin}: mmport writes an entry of that name itself")]
     ReservedName {
@@ -314,7 +343,16 @@ impl BuildError {
                 path.join("bin").join("python").display()
             ),
             Self::NameNotUnicode { .. } => "rename the file".to_owned(),
-            Self::Conflict { .. } => "leave one of the two out".to_owned(),
+            Self::Conflict { .. } => "leave one of the two out; where they are for different \
+                                      Pythons, build a bundle for each"
+                .to_owned(),
+            Self::VenvForSeveral { .. } => {
+                "name requirements, which are resolved for each, or one --python".to_owned()
+            }
+            Self::SameVersion { .. } => "leave one of the two out".to_owned(),
+            Self::VersionsDiffer { distribution, .. } => {
+                format!("require a version of `{distribution}` that all of them take")
+            }
             Self::ReservedName { name, .. } if name == "__main__.py" => {
                 "leave out -c, -e and -m, or the file".to_owned()
             }

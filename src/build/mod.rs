@@ -25,6 +25,7 @@ mod progress;
 mod record;
 mod report;
 mod request;
+mod several;
 mod site;
 mod tree;
 mod venv;

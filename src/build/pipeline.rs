@@ -3,7 +3,6 @@
 //! compiling and writing.
 
 use std::collections::HashSet;
-use std::env;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -18,10 +17,8 @@ use super::error::BuildError;
 use crate::native::MaterializeRules;
 
 use super::files::{FileCarrier, file_carriers};
-use super::install::install;
 use super::interpreter::Interpreter;
 use super::layout::{BytecodeEntry, Layout, MAIN_SOURCE, Section};
-use super::leftovers::Leftovers;
 use super::main_module::main_module;
 use super::names;
 use super::output::Output;
@@ -29,6 +26,7 @@ use super::progress::Progress;
 use super::record::Record;
 use super::report::{BuildReport, BuildTimes, RejectedSource};
 use super::request::BuildRequest;
+use super::several::{Interpreters, install_for_each, merge, merge_setup};
 use super::site::{SiteDirectory, replaced};
 use super::tree::Tree;
 use super::venv;
@@ -58,29 +56,33 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     let mut times = BuildTimes::default();
     request.check()?;
     let output = Output::create(&request.output, request.shebang.is_some())?;
-    let interpreter = Interpreter::probe(&request.python)?;
+    let interpreters = Interpreters::probe(request)?;
+    let interpreter = &interpreters.first;
 
     let mut tree = Tree::default();
     let mut warnings = Vec::new();
-    // Lives until the bundle is written: the tree refers to the files in it.
-    let target = if request.needs_installer() { Some(temporary_directory()?) } else { None };
-    if let Some(target) = &target {
-        progress.begin("resolving and installing");
-        let leftovers = Leftovers::before(request)?;
-        install(request, &interpreter, target.path(), progress)?;
-        warnings.extend(leftovers.warnings());
-    }
+    // Live until the bundle is written: the tree refers to the files in them.
+    let installed = install_for_each(request, &interpreters, progress, &mut warnings)?;
     times.install = start.elapsed();
 
     let since = Instant::now();
     request.interruption.check()?;
-    let installed = target.as_ref().map(tempfile::TempDir::path);
-    let site = collect(request, &interpreter, installed, &mut tree, &mut warnings)?;
-    let entry = entry_point(request, &interpreter, &tree)?;
+    let mut site = SiteSetup::default();
+    for (interpreter, target) in interpreters.all().zip(&installed) {
+        let mut another = Tree::default();
+        let target = target.as_ref().map(tempfile::TempDir::path);
+        let setup =
+            collect(request, interpreter, &interpreters, target, &mut another, &mut warnings)?;
+        merge(&mut tree, another, &interpreters.first, interpreter)?;
+        merge_setup(&mut site, setup);
+    }
+    let mut told = HashSet::new();
+    warnings.retain(|warning| told.insert(warning.clone()));
+    let entry = entry_point(request, interpreter, &tree)?;
     let rules = MaterializeRules::new(&request.materialize, &request.no_materialize)?;
     let carriers = file_carriers(
         tree.iter().map(|(name, item)| (name, item.size)),
-        &interpreter.extension_suffixes,
+        &interpreters.extension_suffixes(),
         &rules,
     );
     if let Some(entry) = &entry {
@@ -100,7 +102,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         format: INFORMATION_FORMAT,
         mmport: env!("CARGO_PKG_VERSION").to_owned(),
         python: interpreter.target(native),
-        also: Vec::new(),
+        also: interpreters.others.iter().map(|other| other.target(native)).collect(),
         entry,
         materialize: request.materialize.clone(),
         no_materialize: request.no_materialize.clone(),
@@ -113,12 +115,12 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     writer.add_stored(INFORMATION_ENTRY, information_text(&information).as_bytes())?;
 
     let since = Instant::now();
-    let mut bytecode = write_bytecode(request, &interpreter, &tree, &mut writer, progress)?;
+    let mut bytecode = write_bytecode(request, &interpreters, &tree, &mut writer, progress)?;
     times.compile = since.elapsed();
 
     let since = Instant::now();
     for record in &records {
-        let text = record.text(|name| bytecode.compiled.contains(name))?;
+        let text = record.text(|name| bytecode.names_for(name))?;
         tree.set(&record.name, text);
     }
     write_rest(request, &tree, libraries, &mut writer, progress)?;
@@ -133,7 +135,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         output: request.output.clone(),
         size,
         entries,
-        modules: count_modules(&tree, &interpreter),
+        modules: count_modules(&tree, interpreter),
         compiled: bytecode.compiled.len() + bytecode.sourceless,
         rejected: std::mem::take(&mut bytecode.rejected),
         distributions,
@@ -145,17 +147,11 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     })
 }
 
-fn temporary_directory() -> Result<tempfile::TempDir, BuildError> {
-    tempfile::Builder::new()
-        .prefix("mmport-build-")
-        .tempdir()
-        .map_err(|source| BuildError::TemporaryDirectory { path: env::temp_dir(), source })
-}
-
 /// Takes everything that goes into the bundle into `tree`; returns what is left for its start.
 fn collect(
     request: &BuildRequest,
     interpreter: &Interpreter,
+    all: &Interpreters,
     installed: Option<&Path>,
     tree: &mut Tree,
     warnings: &mut Vec<String>,
@@ -188,7 +184,7 @@ fn collect(
             .settle(tree, &mut setup, warnings)
     };
     if let Some(installed) = installed {
-        take(tree, installed, Kind::Target, "the requirements".to_owned())?;
+        take(tree, installed, Kind::Target, format!("the requirements{}", all.told(interpreter)))?;
     }
     if let Some(venv) = &request.venv {
         for root in venv::site_packages(venv, interpreter)? {
@@ -257,15 +253,33 @@ fn information_text(information: &BuildInformation) -> String {
 struct Bytecode {
     /// Names of the sources that have bytecode.
     compiled: HashSet<String>,
+    /// Those that have bytecode for further Pythons, by the tag of its name.
+    further: Vec<(String, HashSet<String>)>,
     /// Number of bytecode files that came without a source.
     sourceless: usize,
     rejected: Vec<RejectedSource>,
 }
 
+impl Bytecode {
+    /// The names of the bytecode of a source.
+    fn names_for(&self, source: &str) -> Vec<String> {
+        let beside = self.compiled.contains(source).then(|| format!("{source}c"));
+        let further = self.further.iter().filter(|(_, compiled)| compiled.contains(source));
+        beside.into_iter().chain(further.map(|(tag, _)| cached_name(source, tag))).collect()
+    }
+}
+
+/// The name of a source's bytecode for the Python with this tag (PEP 3147).
+fn cached_name(source: &str, cache_tag: &str) -> String {
+    let (directory, file) = source.rfind('/').map_or(("", source), |at| source.split_at(at + 1));
+    let stem = file.strip_suffix(".py").unwrap_or(file);
+    format!("{directory}__pycache__/{stem}.{cache_tag}.pyc")
+}
+
 /// Writes the main module's source, then compiles everything and writes the bytecode as it comes.
 fn write_bytecode(
     request: &BuildRequest,
-    interpreter: &Interpreter,
+    interpreters: &Interpreters,
     tree: &Tree,
     writer: &mut BundleWriter,
     progress: &Progress,
@@ -279,9 +293,13 @@ fn write_bytecode(
             BytecodeEntry::Sourceless(_) => None,
         })
         .collect();
-    progress.begin_counted(&format!("compiling {} modules", sources.len()), sources.len());
-    let processes = thread::available_parallelism().map_or(1, usize::from);
-    let mut compiler = Compiler::start(interpreter, sources, processes, &request.interruption)?;
+    let count = sources.len() * (1 + interpreters.others.len());
+    progress.begin_counted(&format!("compiling {} modules", sources.len()), count);
+    let start = |interpreter: &Interpreter| {
+        let processes = thread::available_parallelism().map_or(1, usize::from);
+        Compiler::start(interpreter, sources.clone(), processes, &request.interruption)
+    };
+    let mut compiler = start(&interpreters.first)?;
     if let Some(main) = tree.get(MAIN_SOURCE) {
         writer.add_items(&[(MAIN_SOURCE, main, Compression::Deflated)], |_| Ok(()))?;
     }
@@ -308,6 +326,25 @@ fn write_bytecode(
                 }
             }
         }
+    }
+    for other in &interpreters.others {
+        let mut compiler = start(other)?;
+        let mut compiled = HashSet::new();
+        for Source { name, .. } in &sources {
+            match compiler.next()? {
+                Some(Compiled::Bytecode(bytes)) => {
+                    writer.add_bytecode(&cached_name(name, &other.cache_tag), &bytes)?;
+                    compiled.insert(name.clone());
+                }
+                Some(Compiled::Rejected(reason)) => {
+                    let reason = format!("for {}: {reason}", other.version());
+                    result.rejected.push(RejectedSource { name: name.clone(), reason });
+                }
+                None => {}
+            }
+            progress.advance(1);
+        }
+        result.further.push((other.cache_tag.clone(), compiled));
     }
     Ok(result)
 }

@@ -126,12 +126,15 @@ impl Record {
         self.rows.iter().map(|(entry, _)| entry.as_str())
     }
 
-    /// The record's text, with a row for the bytecode of every source that `has_bytecode` names.
+    /// The record's text, with rows for the bytecode that `bytecode_of` names for a source.
     ///
     /// # Errors
     ///
     /// [`BuildError::Read`] when the rows cannot be written, which memory alone could cause.
-    pub(super) fn text(&self, has_bytecode: impl Fn(&str) -> bool) -> Result<Vec<u8>, BuildError> {
+    pub(super) fn text(
+        &self,
+        bytecode_of: impl Fn(&str) -> Vec<String>,
+    ) -> Result<Vec<u8>, BuildError> {
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         let failed = |source: csv::Error| BuildError::Read {
             path: self.name.clone().into(),
@@ -143,8 +146,7 @@ impl Record {
                 None => (String::new(), String::new()),
             };
             writer.write_record([entry.as_str(), &hash, &size]).map_err(failed)?;
-            if has_bytecode(entry) {
-                let bytecode = format!("{entry}c");
+            for bytecode in bytecode_of(entry) {
                 writer.write_record([bytecode.as_str(), "", ""]).map_err(failed)?;
             }
         }
@@ -200,7 +202,11 @@ mod tests {
                       a/__pycache__/bad.cpython-311.pyc,,\n";
         tree.set("a-1.dist-info/RECORD", record.as_bytes().to_vec());
         let records = Record::all(&tree).unwrap();
-        let text = records[0].text(|name| name == "a/__init__.py").unwrap();
+        let compiled = |name: &str| match name {
+            "a/__init__.py" => vec!["a/__init__.pyc".to_owned()],
+            _ => Vec::new(),
+        };
+        let text = records[0].text(compiled).unwrap();
         let text = String::from_utf8(text).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(

@@ -32,6 +32,8 @@ pub struct BuildRequest {
     pub output: PathBuf,
     /// The interpreter that the bundle is for: a path, or a name on `PATH`.
     pub python: PathBuf,
+    /// Further interpreters that it is for: each adds its bytecode, and what its installer resolves.
+    pub also: Vec<PathBuf>,
     /// The `#!` line, without `#!`; `None` for a bundle that is not executable by itself.
     pub shebang: Option<String>,
     /// Packages to be materialized although they hold Python files only.
@@ -60,6 +62,7 @@ impl BuildRequest {
             entry: None,
             output,
             python,
+            also: Vec::new(),
             shebang: Some(DEFAULT_SHEBANG.to_owned()),
             materialize: Vec::new(),
             no_materialize: Vec::new(),
@@ -87,6 +90,9 @@ impl BuildRequest {
     pub(super) fn check(&self) -> Result<(), BuildError> {
         if !self.needs_installer() && self.sources.is_empty() && self.venv.is_none() {
             return Err(BuildError::NothingToBuild);
+        }
+        if let Some(venv) = self.venv.as_ref().filter(|_| !self.also.is_empty()) {
+            return Err(BuildError::VenvForSeveral { venv: venv.clone() });
         }
         if let Some(line) = &self.shebang
             && (line.trim().is_empty() || line.contains(['\n', '\r', '\0']))

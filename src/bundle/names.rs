@@ -59,9 +59,16 @@ impl Names {
     }
 }
 
-/// Whether `name` is that of bytecode beside a source that `is_source` knows.
+/// Whether `name` is that of bytecode beside a source that `is_source` knows, or in the `__pycache__`
+/// beside it (PEP 3147).
 fn is_bytecode_of(name: &str, is_source: impl FnOnce(&str) -> bool) -> bool {
-    name.strip_suffix('c').is_some_and(|source| source.ends_with(".py") && is_source(source))
+    let Some(source) = name.strip_suffix('c').filter(|source| source.ends_with(".py")) else {
+        return false;
+    };
+    let (directory, file) = source.rsplit_once('/').unwrap_or(("", source));
+    let Some(package) = directory.strip_suffix("__pycache__") else { return is_source(source) };
+    let stem = file.split('.').next().unwrap_or_default();
+    (package.is_empty() || package.ends_with('/')) && is_source(&format!("{package}{stem}.py"))
 }
 
 /// What a directory of a bundle holds.
@@ -103,8 +110,10 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Corrupt`] when the central directory is not sound.
     pub fn children(&self, prefix: &str) -> Result<Vec<Child<'_>>, BundleError> {
+        let names = self.names()?;
         let mut children: Vec<Child> = Vec::new();
-        for (name, _) in self.names()?.below(prefix) {
+        let below = names.below(prefix).map(|(name, _)| name);
+        for name in below.filter(|name| !is_bytecode_of(name, |it| names.find(it).is_some())) {
             let rest = &name[prefix.len()..];
             if rest.is_empty() {
                 continue; // the directory's own entry
@@ -123,16 +132,6 @@ impl Bundle {
             let same = later.name == earlier.name;
             earlier.is_directory |= same && later.is_directory;
             same
-        });
-        let sources: Vec<Cow<str>> = children
-            .iter()
-            .filter(|child| !child.is_directory && child.name.ends_with(".py"))
-            .map(|child| child.name.clone())
-            .collect();
-        children.retain(|child| {
-            !is_bytecode_of(&child.name, |name| {
-                sources.binary_search_by(|source| (**source).cmp(name)).is_ok()
-            })
         });
         Ok(children)
     }

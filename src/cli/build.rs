@@ -59,9 +59,10 @@ pub struct BuildArguments {
     #[arg(short = 'o', long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Build for this interpreter: a path, or a name on PATH such as `python3.12`
+    /// Build for this interpreter: a path, or a name on PATH such as `python3.12`; repeatable: the
+    /// bundle then fits each of them
     #[arg(long, value_name = "EXE")]
-    python: Option<PathBuf>,
+    python: Vec<PathBuf>,
 
     /// The bundle's first line, without `#!`
     #[arg(long, value_name = "LINE", default_value = DEFAULT_SHEBANG)]
@@ -136,6 +137,7 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
     let entry = (arguments.script.map(RequestedEntryPoint::Script))
         .or(arguments.entry_point.map(RequestedEntryPoint::Object))
         .or(arguments.module.map(RequestedEntryPoint::Module));
+    let mut pythons = arguments.python.into_iter();
     Ok(BuildRequest {
         requirements: arguments.requirements,
         requirement_files: arguments.requirement_files,
@@ -145,7 +147,8 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
         venv: arguments.venv,
         entry,
         output: arguments.output,
-        python: (arguments.python).unwrap_or_else(|| default_python.to_owned()),
+        python: pythons.next().unwrap_or_else(|| default_python.to_owned()),
+        also: pythons.collect(),
         shebang: (!arguments.no_shebang).then_some(arguments.shebang),
         materialize: arguments.materialize,
         no_materialize: arguments.no_materialize,
@@ -158,13 +161,15 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
 /// What was built, as lines.
 fn summary(report: &BuildReport) -> String {
     let python = &report.information.python;
+    let targets = report.information.targets();
+    let versions: Vec<&str> = targets.iter().map(|target| &*target.version).collect();
     let mut lines = vec![
         format!(
             "wrote {} ({}) for {} {}{}",
             report.output.display(),
             size(report.size),
             python.implementation,
-            python.version,
+            versions.join(", "),
             if python.native { format!(" on {}", python.platform) } else { String::new() }
         ),
         format!("  {}", distributions(report)),
