@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from cases import Comparison
+from code_cache import SMALL, Cached, write_zip
 from support import INSTALLATION, Outcome, Runner, Word, clean_environment, run_program, write_files
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -173,6 +174,18 @@ def plain_python(venv_of: VenvOf) -> Path:
 def comparison(mmport: Path, root: Path, build: Build, venv_of: VenvOf, run: Runner) -> Comparison:
     """Return a function that does a case both ways."""
     return Comparison(mmport, root, build, venv_of, run)
+
+
+@pytest.fixture
+def cached(mmport: Path, environment: Mapping[str, str], tmp_path: Path) -> Cached:
+    """Return a cache of the test's own, and a way to run programs with it."""
+    return Cached(tmp_path / "cache", mmport, environment, tmp_path)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Return a zip of two modules without bytecode, which prints 8."""
+    return write_zip(tmp_path / "small.zip", SMALL)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 from compiler import SUFFIX, compile_module, package_with_needs
 from conftest import Application, Build
-from support import Outcome, Runner, files_below, run_program, write_files
+from mounts import in_mounts
+from support import Runner, files_below, run_program, write_files
 
 ApplicationOf = Callable[..., Application]
 
@@ -261,20 +262,6 @@ print(pkg.native.answer(), first.answer(), pkg.native.__file__ != first.__file__
 """
     outcome = run(sys.executable, "-c", program, *bundles).succeeded()
     assert outcome.stdout == "42\n43 42 True\n"
-
-
-def in_mounts(run: Runner, mount: str, place: Path, *command: object, **variables: str) -> Outcome:
-    """Run a command with a file system of its own at `place`; skip where that is not permitted."""
-    place.mkdir(exist_ok=True)
-    script = f'mount -t tmpfs -o {mount} tmpfs "$0" && exec "$@"'
-    for flags in ("-m", "-Urm"):
-        prefix = ["unshare", flags, "sh", "-c", script, str(place)]
-        if (
-            shutil.which("unshare")
-            and not subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
-        ):
-            return run(*prefix, *map(str, command), **variables)
-    pytest.skip("this machine permits no mounts")
 
 
 def test_a_store_mounted_noexec_opens_libraries_from_memory(

@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::native::{directories_in, is_own_directory};
 
 use super::key::Key;
-use super::pack::Pack;
+use super::pack::{IN_INDEX, Pack};
 use super::pack_writer::{MERGING, PackWriter, WRITING, is_left_behind};
 use super::store::{LAYOUT, open_pack, pack_paths};
 
@@ -62,6 +62,22 @@ pub(super) fn write_stamps(used: &[(Arc<Pack>, usize)], now: u32) {
     }
 }
 
+/// Whether some of `packs` are to be put together.
+pub(super) fn are_many(packs: &[Arc<Pack>]) -> bool {
+    packs.iter().filter(|pack| (pack.size() as u64) < LARGE).count() > MANY
+}
+
+/// Removes what is in place of a pack, whatever it is.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    let is_directory = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    let removed = if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        // Somebody else was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// Puts small packs in `directory` together where there are many, or where `is_damaged` says that
 /// something is to be dropped, and keeps the whole store within `limit` bytes. Does nothing while
 /// another process does it.
@@ -80,7 +96,7 @@ pub(super) fn tidy(root: &Path, directory: &Path, limit: u64, is_damaged: bool) 
         // What is no pack at all goes too.
         let is_open = |path: &PathBuf| packs.iter().any(|pack| pack.path() == path);
         for path in paths.iter().filter(|path| !is_open(path)) {
-            let _ = fs::remove_file(path);
+            let _ = remove(path);
         }
     }
     evict(&layout, limit).map(drop)
@@ -111,7 +127,8 @@ pub(super) fn evict(layout: &Path, limit: u64) -> io::Result<u64> {
     for (number, (_, pack)) in packs.iter().enumerate() {
         let _ = pack.each(|place, record| {
             let used = place.stamp.map_or(record.written, |(_, stamp)| stamp);
-            entries.push((used, record.code.len() as u64, number, record.key));
+            let size = record.length() + IN_INDEX;
+            entries.push((used, size as u64, number, record.key));
         });
     }
     entries.sort_unstable();
@@ -167,10 +184,7 @@ pub(super) fn rewrite(
         writer.seal()?;
     }
     for pack in packs {
-        match fs::remove_file(pack.path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove(pack.path())?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::bundle::BundleError;
 use crate::native::{directories_in, is_own_directory, path_as_text};
 
-use super::housekeeping::{TidyingLock, evict, is_being_written, rewrite};
+use super::housekeeping::{TidyingLock, evict, is_being_written, remove, rewrite};
 use super::key::Key;
 use super::store::{LAYOUT, open_pack, pack_paths};
 
@@ -132,8 +132,12 @@ pub fn verify_store(root: &Path) -> io::Result<(usize, Vec<DamagedPack>)> {
     for directory in directories(root) {
         for path in pack_paths(&directory).filter(|path| !is_being_written(path)) {
             let Some(pack) = open_pack(&path) else {
-                fs::remove_file(&path)?;
-                damaged.push(DamagedPack { path, lost: 0 });
+                // One that is empty lost nothing: its writer was killed before it wrote anything.
+                let is_empty = path.symlink_metadata().is_ok_and(|found| found.len() == 0);
+                remove(&path)?;
+                if !is_empty {
+                    damaged.push(DamagedPack { path, lost: 0 });
+                }
                 continue;
             };
             let mut lost = 0;
@@ -168,7 +172,7 @@ pub fn clear_store(root: &Path) -> io::Result<()> {
     let Some(_lock) = lock(root)? else { return Ok(()) };
     for directory in directories(root) {
         for path in pack_paths(&directory).filter(|path| !is_being_written(path)) {
-            fs::remove_file(path)?;
+            remove(&path)?;
         }
         // Not while somebody writes into it.
         let _ = fs::remove_dir(directory);

@@ -40,6 +40,8 @@ const FOOTER: usize = 40;
 const KEY: usize = 32;
 const OFFSET: usize = 8;
 const STAMP: usize = 4;
+/// What the index has of each record.
+pub(super) const IN_INDEX: usize = KEY + OFFSET + STAMP;
 
 /// Why a file is not used as a pack.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +103,7 @@ impl SealedIndex {
             count: usize::try_from(u64::from_le_bytes(*count)).ok()?,
             start: usize::try_from(u64::from_le_bytes(*start)).ok()?,
         };
-        let length = index.count.checked_mul(KEY + OFFSET + STAMP)?.checked_add(FOOTER)?;
+        let length = index.count.checked_mul(IN_INDEX)?.checked_add(FOOTER)?;
         let is_whole = mark == INDEX_MARK
             && u32::from_le_bytes(*crc) == crc32fast::hash(&footer[..32])
             && index.start.checked_add(length) == Some(data.len());
@@ -294,7 +296,7 @@ fn records(data: &[u8]) -> impl Iterator<Item = (usize, Record<'_>)> {
 /// will begin at `start`.
 pub(super) fn index_of(records: &mut [(Key, u64, u32)], start: u64) -> Vec<u8> {
     records.sort_unstable();
-    let mut data = Vec::with_capacity(records.len() * (KEY + OFFSET + STAMP) + FOOTER);
+    let mut data = Vec::with_capacity(records.len() * IN_INDEX + FOOTER);
     records.iter().for_each(|(key, _, _)| data.extend(key.0));
     records.iter().for_each(|(_, offset, _)| data.extend(offset.to_le_bytes()));
     records.iter().for_each(|(_, _, used)| data.extend(used.to_le_bytes()));

@@ -8,10 +8,11 @@
 //! both are found by the checks, and cost compiling again. Flushing would cost every first start
 //! milliseconds to protect what can be made again.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -27,6 +28,8 @@ pub(super) const WRITING: &str = "writing-";
 pub(super) const SEALED: &str = "pack-";
 /// What the names of packs begin with that are being made of others.
 pub(super) const MERGING: &str = "merging-";
+/// How long a pack can be empty before its writer is taken for gone.
+const EMPTY: Duration = Duration::from_secs(60);
 
 /// A pack that this process is writing.
 #[derive(Debug)]
@@ -114,6 +117,16 @@ impl PackWriter {
         Ok(())
     }
 
+    /// Reads what was appended before: `length` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn read_back(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut data = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut data, offset)?;
+        Ok(data)
+    }
+
     /// Adds the index and gives the pack its name. Without records it is removed.
     ///
     /// # Errors
@@ -141,13 +154,21 @@ impl PackWriter {
     }
 }
 
-/// Whether the process that wrote the pack at `path`, which is not sealed, is gone.
+/// Whether the process that wrote the pack at `path`, which is not sealed, is gone, or it is none.
 pub(super) fn is_left_behind(path: &Path) -> bool {
+    if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return true;
+    }
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     file.is_ok_and(|file| {
-        // What is empty was made this moment, and is not locked yet.
-        file.metadata().is_ok_and(|metadata| metadata.len() > 0)
+        file.metadata().is_ok_and(|metadata| metadata.len() > 0 || is_old(&metadata))
             && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
     })
+}
+
+/// Whether a pack that is empty was not made just now: one that was is not locked yet.
+fn is_old(metadata: &Metadata) -> bool {
+    let modified = metadata.modified().ok();
+    modified.and_then(|time| time.elapsed().ok()).is_some_and(|elapsed| elapsed > EMPTY)
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Once, OnceLock};
 
+use tracing::level_filters::LevelFilter;
+
 use super::store::BytecodeStore;
 
 static STORE: OnceLock<Option<BytecodeStore>> = OnceLock::new();
@@ -29,8 +31,13 @@ pub fn disable_process_store() {
 extern "C" fn finish() {
     // A panic must not cross into C; what was written so far is used as it is then.
     let _ = std::panic::catch_unwind(|| {
-        if let Some(Some(store)) = STORE.get() {
+        let Some(Some(store)) = STORE.get() else { return };
+        if LevelFilter::current() == LevelFilter::OFF {
             store.finish();
+            return;
         }
+        // What a log needs of this thread's own is gone when the process exits; another thread has it.
+        let thread = std::thread::Builder::new().spawn(|| store.finish());
+        let _ = thread.map(std::thread::JoinHandle::join);
     });
 }

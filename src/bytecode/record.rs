@@ -132,6 +132,12 @@ impl<'data> Record<'data> {
         is_whole.then_some((record, layout.end))
     }
 
+    /// How many bytes it takes.
+    pub(super) fn length(&self) -> usize {
+        Layout::new(self.module.len(), self.origin.len(), self.code.len())
+            .map_or(usize::MAX, |layout| layout.end)
+    }
+
     /// Whether the code is what was written.
     pub(super) fn is_sound(&self) -> bool {
         self.key.check(self.code) == self.check

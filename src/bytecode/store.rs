@@ -16,7 +16,9 @@
 //! - No lock is held while Python runs: packs are shared by reference count, and what is read of them
 //!   is read in place.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::native::{create_private, is_own_directory};
 
-use super::housekeeping::{drop_if_elsewhere, tidy, write_stamps};
+use super::housekeeping::{are_many, drop_if_elsewhere, tidy, write_stamps};
 use super::key::{Key, Target};
 use super::pack::{Pack, PackError};
 use super::pack_writer::{PackWriter, SEALED, WRITING};
@@ -46,7 +48,7 @@ pub struct BytecodeStore {
     directory: PathBuf,
     /// How much all targets together may take, in bytes.
     limit: u64,
-    may_write: bool,
+    may_write: AtomicBool,
     known: RwLock<Arc<Known>>,
     writing: Mutex<Writing>,
     /// Packs and the numbers of entries in them that were used and have old stamps.
@@ -67,9 +69,9 @@ struct Known {
 #[derive(Debug, Default)]
 struct Writing {
     pack: Option<PackWriter>,
-    /// Keys that were written, or need not be.
-    keys: HashSet<Key>,
-    /// Why nothing more is written was said.
+    /// What was written: where each record begins in the pack, and its length.
+    keys: HashMap<Key, (u64, u64)>,
+    /// Nothing more is written.
     is_over: bool,
 }
 
@@ -83,6 +85,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Says what is wrong with the cache: the first thing in a line for everybody, and what follows from it,
+/// or is found again, to those who want to know all.
+fn report(trouble: fmt::Arguments) {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    if IS_SAID.swap(true, Ordering::Relaxed) {
+        tracing::debug!(target: "mmport::bytecode", "{trouble}");
+    } else {
+        tracing::warn!(target: "mmport::bytecode", "{trouble}");
+    }
+}
+
 impl BytecodeStore {
     /// The store below `root` for `target`, which all targets together may fill with `limit` bytes.
     /// Without `may_write` it is only looked into. Nothing is made before it is needed.
@@ -92,13 +105,24 @@ impl BytecodeStore {
             root: root.to_owned(),
             directory: root.join(LAYOUT).join(target.directory()),
             limit,
-            may_write,
+            may_write: AtomicBool::new(may_write),
             known: RwLock::default(),
             writing: Mutex::default(),
             used: Mutex::default(),
             is_damaged: AtomicBool::new(false),
             opened: now(),
         }
+    }
+
+    /// Writes from now on, though at first that was not to be.
+    pub fn allow_writing(&self) {
+        self.may_write.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is in the way of adding more.
+    #[must_use]
+    pub fn is_added_to(&self) -> bool {
+        self.may_write.load(Ordering::Relaxed) && !lock(&self.writing).is_over
     }
 
     /// Runs `read` on the code under `key`, in place, if there is any and it is what was written.
@@ -108,8 +132,21 @@ impl BytecodeStore {
         if let Some(found) = self.find_in(&known.packs, key, &mut read) {
             return Some(found);
         }
+        // Reloaded, or the same source once more.
+        if let Some(data) = self.written(key) {
+            let record = Record::read(&data).map(|(record, _)| record);
+            let code = record.filter(|record| record.key == *key && record.is_sound())?.code;
+            return read.take().map(|read| read(code));
+        }
         let renewed = self.renewed(&known)?;
         self.find_in(&renewed.packs, key, &mut read)
+    }
+
+    /// The record that this process has written under `key`.
+    fn written(&self, key: &Key) -> Option<Vec<u8>> {
+        let writing = lock(&self.writing);
+        let (offset, length) = *writing.keys.get(key)?;
+        writing.pack.as_ref()?.read_back(offset, length).ok()
     }
 
     fn find_in<T>(
@@ -136,15 +173,11 @@ impl BytecodeStore {
                     return value;
                 }
                 Some(Err(_)) => {
-                    let is_first = !self.is_damaged.swap(true, Ordering::Relaxed);
-                    if is_first {
-                        tracing::warn!(
-                            target: "mmport::bytecode",
-                            pack = %pack.path().display(),
-                            %key,
-                            "damaged code object in the cache: compiled again"
-                        );
-                    }
+                    self.is_damaged.store(true, Ordering::Relaxed);
+                    report(format_args!(
+                        "damaged code object in `{}`: compiled again",
+                        pack.path().display()
+                    ));
                 }
             }
         }
@@ -153,7 +186,7 @@ impl BytecodeStore {
 
     /// Adds the code object of the module `module`, whose source is at `origin`.
     pub fn insert(&self, key: &Key, module: &str, origin: &str, code: &[u8]) {
-        if !self.may_write {
+        if !self.may_write.load(Ordering::Relaxed) {
             return;
         }
         let mut writing = lock(&self.writing);
@@ -161,31 +194,42 @@ impl BytecodeStore {
             // The parent's, from before a fork.
             *writing = Writing::default();
         }
-        if writing.is_over || writing.keys.contains(key) {
+        if writing.is_over || writing.keys.contains_key(key) {
             return;
         }
         let time = now();
         let record = Record::new(*key, time, module, origin, code);
         match self.append(&mut writing.pack, &record, time) {
-            Ok(()) => {
-                writing.keys.insert(*key);
+            Ok(place) => {
+                writing.keys.insert(*key, place);
             }
             Err(error) => {
                 writing.is_over = true;
-                tracing::warn!(
-                    target: "mmport::bytecode",
-                    directory = %self.directory.display(),
-                    %error,
-                    "compiled code objects are not kept"
-                );
+                report(format_args!(
+                    "compiled code objects are not kept in `{}`: {error}",
+                    self.directory.display()
+                ));
             }
         }
     }
 
-    fn append(&self, pack: &mut Option<PackWriter>, record: &Record, used: u32) -> io::Result<()> {
-        if let Some(pack) = pack {
-            return pack.append(record, used);
-        }
+    /// Writes a record; returns where it begins, and its length.
+    fn append(
+        &self,
+        pack: &mut Option<PackWriter>,
+        record: &Record,
+        used: u32,
+    ) -> io::Result<(u64, u64)> {
+        let pack = match pack {
+            Some(pack) => pack,
+            None => pack.insert(self.new_pack()?),
+        };
+        let offset = pack.length();
+        pack.append(record, used)?;
+        Ok((offset, pack.length() - offset))
+    }
+
+    fn new_pack(&self) -> io::Result<PackWriter> {
         create_private(&self.directory)?;
         if let Some(foreign) = self.foreign_directory() {
             return Err(io::Error::other(format!(
@@ -193,8 +237,7 @@ impl BytecodeStore {
                 foreign.display()
             )));
         }
-        let pack = pack.insert(PackWriter::create(&self.directory, WRITING)?);
-        pack.append(record, used)
+        PackWriter::create(&self.directory, WRITING)
     }
 
     /// The first directory on the way that somebody else could put code into.
@@ -223,11 +266,11 @@ impl BytecodeStore {
         let mut packs = Vec::new();
         if modified.is_some() {
             if let Some(foreign) = self.foreign_directory() {
-                tracing::warn!(
-                    target: "mmport::bytecode",
-                    directory = %foreign.display(),
-                    "belongs to somebody else, or others may write to it: not used as a cache"
-                );
+                report(format_args!(
+                    "`{}` belongs to somebody else, or others may write to it: not used as a cache",
+                    foreign.display()
+                ));
+                lock(&self.writing).is_over = true;
             } else {
                 packs = self.open_packs(former);
             }
@@ -258,7 +301,7 @@ impl BytecodeStore {
             writing.is_over = true;
             writing.pack.take().filter(PackWriter::is_of_this_process)
         };
-        if !self.may_write {
+        if !self.may_write.load(Ordering::Relaxed) {
             return;
         }
         let has_written = pack.is_some();
@@ -270,7 +313,7 @@ impl BytecodeStore {
         write_stamps(&used, self.opened);
         let is_damaged = self.is_damaged.load(Ordering::Relaxed);
         let has_unsealed = known.packs.iter().any(|pack| !pack.is_sealed());
-        if has_written || is_damaged || has_unsealed {
+        if has_written || is_damaged || has_unsealed || are_many(&known.packs) {
             let tidied = tidy(&self.root, &self.directory, self.limit, is_damaged);
             if let Err(error) = tidied {
                 tracing::debug!(target: "mmport::bytecode", %error, "not tidied up");
@@ -305,8 +348,10 @@ pub(super) fn open_pack(path: &Path) -> Option<Arc<Pack>> {
         Ok(pack) => Some(Arc::new(pack)),
         // It was put together with others meanwhile, or is being made.
         Err(PackError::File(_)) if !path.exists() => None,
+        Err(PackError::NotAPack(_)) if path.metadata().is_ok_and(|found| found.len() == 0) => None,
         Err(error) => {
-            tracing::warn!(target: "mmport::bytecode", %error, "not used");
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            report(format_args!("not used: {error}{cause}"));
             None
         }
     }
