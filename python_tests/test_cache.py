@@ -62,7 +62,7 @@ def told(outcome: Outcome) -> Any:
     return json.loads(outcome.stdout)
 
 
-def test_show_counts_what_is_there(
+def test_info_counts_what_is_there(
     app: Application, cached: Path, cache: Callable[..., Outcome]
 ) -> None:
     """Files are counted once, however many links they have."""
@@ -80,7 +80,7 @@ def test_show_counts_what_is_there(
     assert len(shown["environments"]) == 1
     text = cache().stdout
     assert f"\n  {app.bundle}: " in text
-    assert text == cache("show").stdout
+    assert text == cache("info").stdout
 
 
 def test_prune_removes_what_belongs_to_no_bundle(

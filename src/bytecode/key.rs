@@ -21,6 +21,7 @@
 pub struct Target {
     cache_tag: Box<str>,
     optimization: u8,
+    magic: [u8; 4],
     seed: [u8; 32],
 }
 
@@ -43,7 +44,14 @@ impl Target {
             hasher.update(&(field.len() as u64).to_le_bytes());
             hasher.update(field);
         }
-        Self { cache_tag: cache_tag.into(), optimization, seed: *hasher.finalize().as_bytes() }
+        let seed = *hasher.finalize().as_bytes();
+        Self { cache_tag: cache_tag.into(), optimization, magic, seed }
+    }
+
+    /// Whether a `.pyc` that begins with `header` was written by a Python with this magic number.
+    #[must_use]
+    pub fn has_written(&self, header: &[u8]) -> bool {
+        header.starts_with(&self.magic)
     }
 
     /// The key of a source: the bytes that the compiler is given.

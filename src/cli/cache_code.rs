@@ -143,7 +143,7 @@ fn look_at<'shown>(
 ) -> Result<Shown<'shown>, Failure> {
     let module = &*arguments.module;
     let origin = match &arguments.place {
-        Some(place) => place_of(module, place)?,
+        Some(place) => place_of(module, place, target)?,
         None => Place::Source(stored[0].origin.clone()),
     };
     let mut shown =
@@ -207,7 +207,7 @@ enum Place {
     Nowhere,
 }
 
-fn place_of(module: &str, place: &Path) -> Result<Place, Failure> {
+fn place_of(module: &str, place: &Path, target: Option<&Target>) -> Result<Place, Failure> {
     let path = module.replace('.', "/");
     let below = |name: &str| {
         let base = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
@@ -225,7 +225,16 @@ fn place_of(module: &str, place: &Path) -> Result<Place, Failure> {
         return Ok(Place::WithBytecode(below(&path)));
     };
     let file = below(&bundle.entry_at(source)?.name());
-    Ok(if cached.or(beside).is_some() { Place::WithBytecode(file) } else { Place::Source(file) })
+    // Bytecode of another Python is as none.
+    let is_usable = |bytecode: u32| {
+        let written = |data: &[u8]| target.is_some_and(|target| target.has_written(data));
+        bundle.entry_at(bytecode).and_then(|entry| entry.read_with(written)).unwrap_or(false)
+    };
+    Ok(if cached.into_iter().chain(beside).any(is_usable) {
+        Place::WithBytecode(file)
+    } else {
+        Place::Source(file)
+    })
 }
 
 /// The source at `origin`: a file, or an entry of the zip that is on the way there.

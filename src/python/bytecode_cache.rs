@@ -56,6 +56,8 @@ impl<'py> SourceCode<'_, 'py> {
         let code = self.compile(py)?;
         let dont_write = Importlib::get(py)?.sys(py, intern!(py, "dont_write_bytecode"))?;
         if !dont_write.is_truthy()? {
+            // A program may have changed its mind since the store was opened.
+            cache.store.allow_writing();
             self.keep(py, cache, &key, &code)
                 .inspect_err(|error| {
                     tracing::debug!(target: "mmport::bytecode", %error, "not kept");
@@ -132,6 +134,12 @@ impl Cache {
         let store = process_store(|| Some(BytecodeStore::open(&root, &target, limit, may_write)));
         Ok(store.map(|store| Self { store, target }))
     }
+}
+
+/// Whether code objects that are compiled from now on are kept, as far as can be known.
+pub(super) fn keeps_code(py: Python<'_>) -> PyResult<bool> {
+    let cache = CACHE.get_or_try_init(py, || Cache::open(py))?;
+    Ok(cache.as_ref().is_some_and(|cache| cache.store.is_added_to()))
 }
 
 /// What the running interpreter compiles for; `None` where `sys.implementation.cache_tag` is.

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::bundle::{Bundle, Found, FoundKind};
 
-use super::bytecode_cache::SourceCode;
+use super::bytecode_cache::{SourceCode, keeps_code};
 use super::code::CodeRequest;
 use super::errors::{ImportFailure, full_message};
 use super::hooks::running_suffixes;
@@ -36,10 +38,24 @@ impl Warmed {
 /// Compiles everything in the bundle, zip or directory at `path` that has no bytecode for the running
 /// Python, so that the store has it.
 ///
+/// As `compileall`, it writes whatever `sys.dont_write_bytecode` says, which is about imports.
+///
 /// # Errors
-/// `ImportError` when it cannot be read.
+/// `ImportError` when it cannot be read, `OSError` when nothing can be kept.
 pub fn warm(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
-    if path.is_dir() { warm_directory(py, path) } else { warm_bundle(py, path) }
+    let sys = py.import("sys")?;
+    let name = intern!(py, "dont_write_bytecode");
+    let dont_write = sys.getattr(name)?;
+    sys.setattr(name, false)?;
+    let warmed = if path.is_dir() { warm_directory(py, path) } else { warm_bundle(py, path) };
+    sys.setattr(name, dont_write)?;
+    let warmed = warmed?;
+    if warmed.compiled > 0 && !keeps_code(py)? {
+        let message = "expected a cache that can be written to; is MMPORT_NO_CACHE set? \
+                       MMPORT_LOG=mmport::bytecode=warn says what was found";
+        return Err(PyOSError::new_err(message));
+    }
+    Ok(warmed)
 }
 
 fn warm_bundle(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
@@ -52,10 +68,12 @@ fn warm_bundle(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
         let place = stem.strip_suffix("/__init__").unwrap_or(stem);
         let (prefix, module) = place.rfind('/').map_or(("", place), |at| place.split_at(at + 1));
         let Some(Found::Module(found)) = bundle.find(prefix, module) else { continue };
-        if let FoundKind::Source { cached: None, beside: None, .. } = found.kind {
-            let file = format!("{}/{name}", path.display());
-            let module = place.replace('/', ".");
-            let request = CodeRequest { bundle: &bundle, name: &module, path: &file };
+        let file = format!("{}/{name}", path.display());
+        let module = place.replace('/', ".");
+        let request = CodeRequest { bundle: &bundle, name: &module, path: &file };
+        let is_source = matches!(found.kind, FoundKind::Source { .. });
+        // Bytecode of another Python is as none.
+        if is_source && request.from_bytecode(py, found.kind).is_ok_and(|code| code.is_none()) {
             warmed.note(&name, request.code(py, found.kind));
         } else {
             warmed.with_bytecode += 1;

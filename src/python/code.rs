@@ -34,15 +34,26 @@ impl CodeRequest<'_> {
         match kind {
             FoundKind::Extension(_) => Ok(None),
             FoundKind::Bytecode(bytecode) => self.sourceless(py, bytecode).map(Some),
-            FoundKind::Source { source, cached, beside } => {
-                for bytecode in cached.into_iter().chain(beside) {
-                    if let Some(code) = self.for_source(py, bytecode, source)? {
-                        return Ok(Some(code));
-                    }
-                }
-                self.compile(py, source).map(Some)
+            FoundKind::Source { source, .. } => match self.from_bytecode(py, kind)? {
+                Some(code) => Ok(Some(code)),
+                None => self.compile(py, source).map(Some),
+            },
+        }
+    }
+
+    /// The code object of a source's bytecode, where there is some that may stand for it.
+    pub(super) fn from_bytecode<'py>(
+        &self,
+        py: Python<'py>,
+        kind: FoundKind,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let FoundKind::Source { source, cached, beside } = kind else { return Ok(None) };
+        for bytecode in cached.into_iter().chain(beside) {
+            if let Some(code) = self.for_source(py, bytecode, source)? {
+                return Ok(Some(code));
             }
         }
+        Ok(None)
     }
 
     fn failed(&self, py: Python<'_>, failure: impl Into<ImportFailure>) -> PyErr {
