@@ -73,7 +73,7 @@ fn warm_bundle(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
         let request = CodeRequest { bundle: &bundle, name: &module, path: &file };
         let is_source = matches!(found.kind, FoundKind::Source { .. });
         // Bytecode of another Python is as none.
-        if is_source && request.from_bytecode(py, found.kind).is_ok_and(|code| code.is_none()) {
+        if is_source && request.code_of_bytecode(py, found.kind).is_ok_and(|code| code.is_none()) {
             warmed.note(&name, request.code(py, found.kind));
         } else {
             warmed.with_bytecode += 1;

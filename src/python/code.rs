@@ -34,7 +34,7 @@ impl CodeRequest<'_> {
         match kind {
             FoundKind::Extension(_) => Ok(None),
             FoundKind::Bytecode(bytecode) => self.sourceless(py, bytecode).map(Some),
-            FoundKind::Source { source, .. } => match self.from_bytecode(py, kind)? {
+            FoundKind::Source { source, .. } => match self.code_of_bytecode(py, kind)? {
                 Some(code) => Ok(Some(code)),
                 None => self.compile(py, source).map(Some),
             },
@@ -42,7 +42,7 @@ impl CodeRequest<'_> {
     }
 
     /// The code object of a source's bytecode, where there is some that may stand for it.
-    pub(super) fn from_bytecode<'py>(
+    pub(super) fn code_of_bytecode<'py>(
         &self,
         py: Python<'py>,
         kind: FoundKind,
