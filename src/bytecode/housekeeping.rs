@@ -204,7 +204,8 @@ fn append(
     }
 }
 
-fn is_unsealed(path: &Path) -> bool {
+/// Whether a pack has the name of one that is being written.
+pub(super) fn is_unsealed(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(WRITING.as_bytes()))
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::bundle::BundleError;
 use crate::native::{directories_in, is_own_directory, path_as_text};
 
-use super::housekeeping::{TidyingLock, evict, is_being_written, remove, rewrite};
+use super::housekeeping::{TidyingLock, evict, is_being_written, is_unsealed, remove, rewrite};
 use super::key::Key;
 use super::store::{LAYOUT, open_pack, pack_paths};
 
@@ -132,8 +132,9 @@ pub fn verify_store(root: &Path) -> io::Result<(usize, Vec<DamagedPack>)> {
     for directory in directories(root) {
         for path in pack_paths(&directory).filter(|path| !is_being_written(path)) {
             let Some(pack) = open_pack(&path) else {
-                // One that is empty lost nothing: its writer was killed before it wrote anything.
-                let is_empty = path.symlink_metadata().is_ok_and(|found| found.len() == 0);
+                // Nothing is lost where its writer was killed before it wrote anything.
+                let is_empty = is_unsealed(&path)
+                    && path.symlink_metadata().is_ok_and(|found| found.len() == 0);
                 remove(&path)?;
                 if !is_empty {
                     damaged.push(DamagedPack { path, lost: 0 });
