@@ -97,6 +97,14 @@ fn call(py: Python<'_>, entry: &BundleEntryPoint) -> PyResult<()> {
     else {
         return Ok(()); // Modules are run by `__main__`.
     };
+    // What the script that runs this one has left there, in a Python that is running already.
+    let main = py.import("__main__")?.dict();
+    for name in ["__file__", "__cached__"] {
+        if main.contains(name)? {
+            main.del_item(name)?;
+        }
+    }
+    main.set_item("__spec__", py.None())?;
     let mut value = py.import(module.as_str())?.into_any();
     for attribute in object.split('.') {
         value = value.getattr(attribute)?;
