@@ -476,3 +476,48 @@ def test_deprecation_is_not_shown_by_default(run: Runner) -> None:
             found = run_program(command, environment=run.environment, cwd=run.cwd)
             assert (found.status == 0) == (options != ["-W", "error"]), str(found)
             assert ("deprecated" in found.stderr) == bool(options), str(found)
+
+
+def test_code_is_made_once_for_path_and_code(tmp_path: Path) -> None:
+    """Asking for the path makes the code, once; nobody gets a code object that another has."""
+    path = str(make(tmp_path / "a.zip"))
+    importer = OURS(path)
+    importer.get_filename("plain")
+    codes = [importer.get_code("plain"), importer.get_code("plain")]
+    importer.get_filename("plain")
+    assert importer.get_code("crlf").co_filename == os.path.join(path, "crlf.py")
+    codes.append(importer.get_code("plain"))
+    assert len(set(map(id, codes))) == len(codes)
+    assert {code.co_filename for code in codes} == {os.path.join(path, "plain.py")}
+    # What was made for the path is that of the source as it was.
+    importer.get_filename("plain")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("plain.py", b"value = 'another'\n")
+    importer.invalidate_caches()
+    assert importer.get_code("plain").co_consts[0] == "another"
+
+
+def test_new_modules_are_compiled_once(run: Runner) -> None:
+    """An import asks for a module's path and its code; it is compiled once, and never again."""
+    path = make(run.cwd / "a.zip")
+    code = """
+import sys, mmport
+mmport.install()
+sys.path.insert(0, sys.argv[1])
+sources = []
+sys.addaudithook(lambda event, given: event == "compile" and sources.append(given[0]))
+import plain
+print(sources)
+"""
+    environment = {
+        name: value
+        for name, value in run.environment.items()
+        if name not in ("PYTHONDONTWRITEBYTECODE", "MMPORT_NO_CACHE")
+    }
+    environment["MMPORT_ROOT"] = str(run.cwd / "root")
+    # The store asks the compiler for its settings, with a source of its own.
+    settings = [b"x"] if sys.version_info >= (3, 11) else []
+    for expected in ([*settings, SOURCE], settings):
+        command = [sys.executable, "-c", code, path]
+        found = run_program(command, environment=environment, cwd=run.cwd)
+        assert found.stdout == f"{expected}\n", str(found)

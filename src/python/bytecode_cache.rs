@@ -4,6 +4,12 @@
 //! Code objects are kept without a file name of their own ([`NOWHERE`]) and are given the one that they
 //! are loaded from, with all code objects in them, by `_imp._fix_co_filename`. As with `.pyc` files,
 //! what the compiler warns of is only said when it compiles.
+//!
+//! `zipimport` makes the code of each module twice: `find_spec` asks for the module's path, which is
+//! that of the code, and `exec_module` for the code. What was made for the path alone is
+//! [set aside][`SetAside`] for whoever asks for the code next.
+
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -31,6 +37,24 @@ struct Cache {
 
 static CACHE: PyOnceLock<Option<Cache>> = PyOnceLock::new();
 
+/// The code object that was made last and that nobody has got, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct SetAside(Mutex<Option<Unused>>);
+
+#[derive(Debug)]
+struct Unused {
+    key: Key,
+    path: Py<PyAny>,
+    code: Py<PyAny>,
+}
+
+impl SetAside {
+    /// Puts `unused` in the place of what is there. No Python object goes while the lock is held.
+    fn replace(&self, unused: Option<Unused>) -> Option<Unused> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), unused)
+    }
+}
+
 /// A module's source, to be compiled.
 pub(super) struct SourceCode<'a, 'py> {
     /// The module's full name.
@@ -47,8 +71,35 @@ impl<'py> SourceCode<'_, 'py> {
         let Some(cache) = CACHE.get_or_try_init(py, || Cache::open(py))? else {
             return self.compile(py);
         };
+        self.code_under(py, cache, &cache.target.key(self.source))
+    }
+
+    /// The code object of this source, for whoever uses it: the one that was set aside, if it is.
+    pub(super) fn code_or(&self, py: Python<'py>, aside: &SetAside) -> PyResult<Bound<'py, PyAny>> {
+        let Some(unused) = aside.replace(None) else { return self.code(py) };
+        let Some(cache) = CACHE.get_or_try_init(py, || Cache::open(py))? else {
+            return self.compile(py);
+        };
         let key = cache.target.key(self.source);
-        if let Some(code) = self.stored(py, cache, &key) {
+        if unused.key == key && unused.path.is(self.path) {
+            return Ok(unused.code.into_bound(py));
+        }
+        self.code_under(py, cache, &key)
+    }
+
+    /// Makes the code object of this source, because that may fail, and sets it aside.
+    pub(super) fn set_aside(&self, py: Python<'py>, aside: &SetAside) -> PyResult<()> {
+        let Some(cache) = CACHE.get_or_try_init(py, || Cache::open(py))? else {
+            return self.compile(py).map(drop);
+        };
+        let key = cache.target.key(self.source);
+        let code = self.code_under(py, cache, &key)?.unbind();
+        aside.replace(Some(Unused { key, path: self.path.clone().unbind(), code }));
+        Ok(())
+    }
+
+    fn code_under(&self, py: Python<'py>, cache: &Cache, key: &Key) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(code) = self.stored(py, cache, key) {
             tracing::debug!(target: "mmport::bytecode", module = self.module, %key, "cache hit");
             return Ok(code);
         }
@@ -58,7 +109,7 @@ impl<'py> SourceCode<'_, 'py> {
         if !dont_write.is_truthy()? {
             // A program may have changed its mind since the store was opened.
             cache.store.allow_writing();
-            self.keep(py, cache, &key, &code)
+            self.keep(py, cache, key, &code)
                 .inspect_err(|error| {
                     tracing::debug!(target: "mmport::bytecode", %error, "not kept");
                 })

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyCode, PyDict, PyString, PyTuple};
 
 use crate::bytecode::{HeaderKind, PycHeader, source_is_as_recorded};
 
-use super::bytecode_cache::SourceCode;
+use super::bytecode_cache::{SetAside, SourceCode};
 use super::importlib::Importlib;
 use super::zip_archive::{lookup, verbose, zip_import_error, zipimport};
 use super::zip_importer::ZipImporterBase;
@@ -44,6 +44,27 @@ pub(super) fn module_code<'py>(
     importer: &Bound<'py, ZipImporterBase>,
     fullname: &Bound<'py, PyString>,
 ) -> PyResult<ModuleCode<'py>> {
+    module_by(importer, fullname, |source, aside| source.code_or(importer.py(), aside))
+}
+
+/// `__file__` of the module `fullname`: the path of its code, which there has to be.
+pub(super) fn module_file<'py>(
+    importer: &Bound<'py, ZipImporterBase>,
+    fullname: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = importer.py();
+    let set_aside = |source: SourceCode<'_, 'py>, aside: &SetAside| {
+        source.set_aside(py, aside).map(|()| py.None().into_bound(py))
+    };
+    module_by(importer, fullname, set_aside).map(|module| module.path)
+}
+
+/// The module `fullname`, and what `make` makes of its source where there is no bytecode.
+fn module_by<'py>(
+    importer: &Bound<'py, ZipImporterBase>,
+    fullname: &Bound<'py, PyString>,
+    make: impl Fn(SourceCode<'_, 'py>, &SetAside) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<ModuleCode<'py>> {
     let py = importer.py();
     let files = ZipImporterBase::files(importer)?;
     let place = ZipImporterBase::module_path(importer, fullname)?;
@@ -67,7 +88,10 @@ pub(super) fn module_code<'py>(
                 Err(error) => return Err(error),
             }
         } else {
-            Some(compile(&data, fullname, &path)?)
+            // `zipimport` turns line ends into `\n` first, which the compiler does too.
+            let module = fullname.to_string_lossy();
+            let source = SourceCode { module: &module, source: &data, path: &path };
+            Some(make(source, importer.get().set_aside())?)
         };
         if let Some(code) = code {
             return Ok(ModuleCode { code, is_package: candidate.is_package, path });
@@ -187,15 +211,4 @@ impl<'py> Bytecode<'_, 'py> {
         };
         raise().err().unwrap_or_else(|| PyImportError::new_err(otherwise.to_owned()))
     }
-}
-
-/// `zipimport._compile_source`. That turns the file's line ends into `\n` first, which the compiler
-/// does too.
-fn compile<'py>(
-    source: &[u8],
-    fullname: &Bound<'py, PyString>,
-    path: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let module = fullname.to_string_lossy();
-    SourceCode { module: &module, source, path }.code(path.py())
 }

@@ -22,9 +22,10 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use crate::bundle::ZipFile;
 
+use super::bytecode_cache::SetAside;
 use super::importlib::Importlib;
 use super::zip_archive::{EntryData, directory_cache, lookup, read_directory, zipimport};
-use super::zip_code::{SEARCH_ORDER, module_code, not_found};
+use super::zip_code::{SEARCH_ORDER, module_code, module_file, not_found};
 use super::zip_legacy::{load_module, warn_deprecated};
 use super::zip_path::split_path;
 
@@ -34,6 +35,8 @@ use super::zip_path::split_path;
 pub struct ZipImporterBase {
     /// The map that was used last, to be used again if the file is the same.
     file: Mutex<Option<Arc<ZipFile>>>,
+    /// A code object that was made for a module's path.
+    set_aside: SetAside,
 }
 
 /// `mmport.ZipImporter`.
@@ -96,6 +99,11 @@ impl ZipImporterBase {
         let path: PathBuf = archive.extract()?;
         let file = slf.get().current(&path).map_err(|error| os_error(py, &error, &archive))?;
         EntryData::read(&file, &archive, described)
+    }
+
+    /// Where a code object is kept that was made for a module's path.
+    pub(super) fn set_aside(&self) -> &SetAside {
+        &self.set_aside
     }
 
     fn current(&self, path: &Path) -> std::io::Result<Arc<ZipFile>> {
@@ -270,7 +278,7 @@ impl ZipImporterBase {
         slf: &Bound<'py, Self>,
         fullname: &Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        module_code(slf, fullname).map(|module| module.path)
+        module_file(slf, fullname)
     }
 
     fn get_source<'py>(
