@@ -54,6 +54,8 @@ class Outcome:
     peak_memory: int
     """Bytes resident at most, files that are mapped included; of its children, the largest counts.
     Not less than this process had when it started the other."""
+    processor_milliseconds: float
+    """Time that processors were busy with it, in the kernel too."""
 
     def is_like(self, other: Outcome) -> bool:
         """Whether both ended and printed alike."""
@@ -205,7 +207,10 @@ def spawn(command: list[str], environment: dict[str, str], standard_input: Path)
         errors.seek(0)
         code = os.waitstatus_to_exitcode(status)
         peak_memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return Outcome(nanoseconds / 1e6, code, output.read(), errors.read(), peak_memory)
+        processor = (usage.ru_utime + usage.ru_stime) * 1000
+        return Outcome(
+            nanoseconds / 1e6, code, output.read(), errors.read(), peak_memory, processor
+        )
 
 
 def pin() -> None:
