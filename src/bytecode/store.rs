@@ -28,7 +28,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::native::{create_private, is_own_directory};
 
-use super::housekeeping::{are_many, drop_if_elsewhere, tidy, write_stamps};
+use super::housekeeping::{are_many, drop_if_elsewhere, is_unsealed, tidy, write_stamps};
 use super::key::{Key, Target};
 use super::pack::{Pack, PackError};
 use super::pack_writer::{PackWriter, SEALED, WRITING};
@@ -312,7 +312,8 @@ impl BytecodeStore {
         let used = std::mem::take(&mut *lock(&self.used));
         write_stamps(&used, self.opened);
         let is_damaged = self.is_damaged.load(Ordering::Relaxed);
-        let has_unsealed = known.packs.iter().any(|pack| !pack.is_sealed());
+        let has_unsealed =
+            known.packs.iter().any(|pack| !pack.is_sealed() || is_unsealed(pack.path()));
         if has_written || is_damaged || has_unsealed || are_many(&known.packs) {
             let tidied = tidy(&self.root, &self.directory, self.limit, is_damaged);
             if let Err(error) = tidied {

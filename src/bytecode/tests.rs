@@ -296,3 +296,67 @@ fn clearing_leaves_what_is_being_written() {
     let store = open(root.path());
     assert_eq!((find(&store, 0), find(&store, 3)), (None, Some(code(3))));
 }
+
+#[test]
+fn what_this_process_has_written_it_finds_itself() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path());
+    insert(&store, 0..3);
+    for number in 0..3 {
+        assert_eq!(find(&store, number), Some(code(number)), "{number}");
+    }
+    assert_eq!(find(&store, 3), None);
+}
+
+#[test]
+fn many_packs_are_put_together_by_who_only_reads() {
+    let root = tempfile::tempdir().unwrap();
+    let mut contents = Vec::new();
+    for number in 0..12 {
+        sealed(root.path(), number..=number);
+        for path in packs(root.path()) {
+            contents.push((path.clone(), fs::read(&path).unwrap()));
+            fs::remove_file(path).unwrap();
+        }
+    }
+    for (path, content) in contents {
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    assert_eq!(packs(root.path()).len(), 12);
+    let store = open(root.path());
+    assert_eq!(find(&store, 7), Some(code(7)));
+    store.finish();
+    assert_eq!(packs(root.path()).len(), 1);
+    assert_eq!(find(&open(root.path()), 11), Some(code(11)));
+}
+
+#[test]
+fn no_more_is_dropped_than_has_to_be() {
+    let root = tempfile::tempdir().unwrap();
+    sealed(root.path(), 0..100);
+    let layout = root.path().join(LAYOUT);
+    let size = packs(root.path())[0].metadata().unwrap().len();
+    let dropped = evict(&layout, size - 1).unwrap();
+    let left: u64 = packs(root.path()).iter().map(|path| path.metadata().unwrap().len()).sum();
+    // An eighth, and the part of a record.
+    assert_eq!(size - left, dropped);
+    assert!(dropped < size / 8 + 300, "{dropped} of {size}");
+}
+
+#[test]
+fn other_things_in_place_of_packs_are_cleared_away() {
+    let root = tempfile::tempdir().unwrap();
+    sealed(root.path(), 0..1);
+    let directory = root.path().join(LAYOUT).join(target().directory());
+    for name in ["pack-directory", "writing-directory"] {
+        fs::create_dir_all(directory.join(name).join("below")).unwrap();
+        std::os::unix::fs::symlink("nowhere", directory.join(format!("{name}-link"))).unwrap();
+    }
+    let (looked_at, damaged) = verify_store(root.path()).unwrap();
+    assert_eq!((looked_at, damaged.len()), (1, 4));
+    assert_eq!(packs(root.path()).len(), 1);
+    fs::create_dir(directory.join("pack-directory")).unwrap();
+    clear_store(root.path()).unwrap();
+    assert_eq!(packs(root.path()).len(), 0);
+}
