@@ -47,8 +47,8 @@ def test_disk_full(size: int, many: Path, cached: Cached, run: Runner, tmp_path:
     assert start.outcome.succeeded().stdout == PRINTS * 3
     assert '"damaged_packs": []' in start.outcome.stderr
     assert len(start.warnings) <= 3, start.warnings
-    # The third start finds what fitted.
-    assert (len([asked for asked in start.asked if asked.is_hit]) > 0) == (size >= 12)
+    # Where there is room for a record, the third start finds it.
+    assert size < 16 or [asked for asked in start.asked if asked.is_hit]
 
 
 def test_a_mount_that_is_read_only(

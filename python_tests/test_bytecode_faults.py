@@ -83,7 +83,8 @@ def test_killed_at_any_moment(kills: int, many: Path, in_memory: Cached) -> None
     start = cached.run(many)
     assert (start.outcome.stdout, len(start.hits), start.misses) == (PRINTS, ALL, [])
     assert cached.is_sound()
-    assert len(cached.packs()) == 1
+    # One that is empty may have been made this moment; it stays for a minute.
+    assert len([pack for pack in cached.packs() if pack.stat().st_size]) == 1
 
 
 @pytest.mark.parametrize("starts", [16, *full(64)])
@@ -144,7 +145,7 @@ def positions(length: int, count: int) -> list[int]:
     return sorted({0, 1, length - 1, *(chance.randrange(length) for _ in range(count))})
 
 
-@pytest.mark.parametrize("count", [8, *full(4000)])
+@pytest.mark.parametrize("count", [5, *full(4000)])
 @pytest.mark.parametrize("damage", ["flipped", "cut off"])
 def test_damaged_packs(damage: str, count: int, small: Path, cached: Cached) -> None:
     """Every start prints what it has to, with at most one line; the next one finds all whole."""
