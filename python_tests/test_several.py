@@ -135,6 +135,33 @@ def test_different_versions_are_refused(
     assert not (tmp_path / "app.pyz").exists()
 
 
+def test_wheels_for_another_platform_are_taken(
+    build: Build, run: Runner, mmport: Path, running: str
+) -> None:
+    """Beside those for this one; each finds its own."""
+    platform = "manylinux2014_aarch64"
+    bundle = build("markupsafe==3.0.2", "--platform", platform)
+    with zipfile.ZipFile(bundle) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".so")]
+        tags = archive.read("MarkupSafe-3.0.2.dist-info/WHEEL").decode()
+    machines = [name.split("-")[2] for name in names]
+    assert sorted(machines) == sorted({"aarch64", os.uname().machine})
+    assert f"{platform}\n" in tags
+    code = "import markupsafe._speedups as module; print(module.__file__)"
+    outcome = run(mmport, "run", bundle, "-c", code).succeeded()
+    assert outcome.stdout.strip().endswith(names[machines.index(os.uname().machine)])
+    shown = run(mmport, "inspect", bundle).succeeded().stdout
+    assert f"for cpython {running} on " in shown
+    assert "linux-aarch64" in shown
+
+
+def test_platforms_are_tags_of_linux_wheels(run: Runner, mmport: Path) -> None:
+    """Others are refused before anything is installed."""
+    outcome = run(mmport, "build", "markupsafe", "--platform", "win_amd64", "-o", "app.pyz")
+    assert outcome.status == 2
+    assert "expected a tag such as manylinux_2_28_aarch64" in outcome.stderr
+
+
 @pytest.fixture
 def foreign(build: Build, modules: Path, other: Python) -> Path:
     """Return a bundle that does not fit the Python under test."""

@@ -210,6 +210,20 @@ pub enum BuildError {
         version: String,
     },
 
+    /// A platform's tag is none.
+    #[error("build for the platform `{}`: expected a tag such as manylinux_2_28_aarch64", found.escape_debug())]
+    UnknownPlatform {
+        /// What was given.
+        found: String,
+    },
+
+    /// A virtual environment is for one platform, and another was asked for.
+    #[error("build from `{}`: expected no --platform with --venv", venv.display())]
+    VenvForPlatform {
+        /// The virtual environment.
+        venv: PathBuf,
+    },
+
     /// The requirements were resolved to different versions for different Pythons.
     #[error("put `{distribution}` into one bundle: {first}, {second}")]
     VersionsDiffer {
@@ -296,7 +310,10 @@ impl BuildError {
             | Self::Shebang { .. }
             | Self::Glob(_)
             | Self::EntryPointSyntax { .. }
-            | Self::UnknownInstaller { .. } => USAGE,
+            | Self::UnknownInstaller { .. }
+            | Self::UnknownPlatform { .. }
+            | Self::VenvForPlatform { .. }
+            | Self::VenvForSeveral { .. } => USAGE,
             Self::ScriptNotFound { .. } | Self::ModuleNotFound { .. } => ENTRY_POINT_NOT_FOUND,
             Self::Interrupted { signal } => 128_u8.saturating_add(*signal),
             _ => FAILED,
@@ -344,8 +361,14 @@ impl BuildError {
             ),
             Self::NameNotUnicode { .. } => "rename the file".to_owned(),
             Self::Conflict { .. } => "leave one of the two out; where they are for different \
-                                      Pythons, build a bundle for each"
+                                      Pythons or platforms, build a bundle for each"
                 .to_owned(),
+            Self::UnknownPlatform { .. } => {
+                "take it from the file name of a wheel for that platform".to_owned()
+            }
+            Self::VenvForPlatform { .. } => {
+                "name requirements, which are resolved for each platform".to_owned()
+            }
             Self::VenvForSeveral { .. } => {
                 "name requirements, which are resolved for each, or one --python".to_owned()
             }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use super::error::BuildError;
 use super::interpreter::Interpreter;
 use super::interruption::Interruption;
+use super::platform::Platform;
 use super::progress::Progress;
 use super::request::BuildRequest;
 
@@ -84,7 +85,25 @@ impl Installer {
     }
 
     /// The command up to where the requirements follow.
-    fn command(self, interpreter: &Interpreter, target: &Path) -> Command {
+    fn command(
+        self,
+        interpreter: &Interpreter,
+        platform: Option<&Platform>,
+        target: &Path,
+    ) -> Command {
+        let mut command = self.command_here(interpreter, target);
+        if let Some(platform) = platform {
+            // Nothing can be built for another platform.
+            command.args(["--only-binary", ":all:"]);
+            match self {
+                Self::Uv => command.args(["--python-platform", &platform.triple()]),
+                Self::Pip => command.args(["--platform", platform.tag()]),
+            };
+        }
+        command
+    }
+
+    fn command_here(self, interpreter: &Interpreter, target: &Path) -> Command {
         let python = &interpreter.executable;
         match self {
             Self::Uv => {
@@ -119,7 +138,7 @@ impl Installer {
     }
 }
 
-/// Installs what `request` asks for into `target`.
+/// Installs what `request` asks for into `target`, for this platform or another one.
 ///
 /// # Errors
 ///
@@ -128,6 +147,7 @@ impl Installer {
 pub(super) fn install(
     request: &BuildRequest,
     interpreter: &Interpreter,
+    platform: Option<&Platform>,
     target: &Path,
     progress: &Progress,
 ) -> Result<(), BuildError> {
@@ -135,7 +155,7 @@ pub(super) fn install(
         Some(installer) => installer,
         None => Installer::find(interpreter)?,
     };
-    let mut command = installer.command(interpreter, target);
+    let mut command = installer.command(interpreter, platform, target);
     command
         .args(requirement_arguments(request))
         .stdin(Stdio::null())

@@ -26,7 +26,7 @@ use super::progress::Progress;
 use super::record::Record;
 use super::report::{BuildReport, BuildTimes, RejectedSource};
 use super::request::BuildRequest;
-use super::several::{Interpreters, install_for_each, merge, merge_setup};
+use super::several::{InstalledFor, Interpreters, install_for_each, merge, merge_setup};
 use super::site::{SiteDirectory, replaced};
 use super::tree::Tree;
 use super::venv;
@@ -68,12 +68,12 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     let since = Instant::now();
     request.interruption.check()?;
     let mut site = SiteSetup::default();
-    for (interpreter, target) in interpreters.all().zip(&installed) {
+    for (installation, target) in interpreters.installations().zip(&installed) {
         let mut another = Tree::default();
         let target = target.as_ref().map(tempfile::TempDir::path);
         let setup =
-            collect(request, interpreter, &interpreters, target, &mut another, &mut warnings)?;
-        merge(&mut tree, another, &interpreters.first, interpreter)?;
+            collect(request, installation, &interpreters, target, &mut another, &mut warnings)?;
+        merge(&mut tree, another, &interpreters, installation)?;
         merge_setup(&mut site, setup);
     }
     let mut told = HashSet::new();
@@ -102,7 +102,7 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         format: INFORMATION_FORMAT,
         mmport: env!("CARGO_PKG_VERSION").to_owned(),
         python: interpreter.target(native),
-        also: interpreters.others.iter().map(|other| other.target(native)).collect(),
+        also: interpreters.further_targets(native),
         entry,
         materialize: request.materialize.clone(),
         no_materialize: request.no_materialize.clone(),
@@ -150,12 +150,13 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
 /// Takes everything that goes into the bundle into `tree`; returns what is left for its start.
 fn collect(
     request: &BuildRequest,
-    interpreter: &Interpreter,
+    installation: InstalledFor,
     all: &Interpreters,
     installed: Option<&Path>,
     tree: &mut Tree,
     warnings: &mut Vec<String>,
 ) -> Result<SiteSetup, BuildError> {
+    let interpreter = installation.0;
     let mut setup = SiteSetup::default();
     let named_projects = projects_in(&request.requirement_files);
     let mut take = |tree: &mut Tree, root: &Path, kind, origin: String| {
@@ -184,7 +185,7 @@ fn collect(
             .settle(tree, &mut setup, warnings)
     };
     if let Some(installed) = installed {
-        take(tree, installed, Kind::Target, format!("the requirements{}", all.told(interpreter)))?;
+        take(tree, installed, Kind::Target, format!("the requirements{}", all.told(installation)))?;
     }
     if let Some(venv) = &request.venv {
         for root in venv::site_packages(venv, interpreter)? {

@@ -6,6 +6,7 @@ use super::entry_point::RequestedEntryPoint;
 use super::error::BuildError;
 use super::install::Installer;
 use super::interruption::Interruption;
+use super::platform::Platform;
 use crate::bundle::Compression;
 
 /// The `#!` line, without `#!`, of a bundle for which no other was asked.
@@ -34,6 +35,8 @@ pub struct BuildRequest {
     pub python: PathBuf,
     /// Further interpreters that it is for: each adds its bytecode, and what its installer resolves.
     pub also: Vec<PathBuf>,
+    /// Further platforms that it is for: each adds its extension modules, from wheels.
+    pub platforms: Vec<Platform>,
     /// The `#!` line, without `#!`; `None` for a bundle that is not executable by itself.
     pub shebang: Option<String>,
     /// Packages to be materialized although they hold Python files only.
@@ -63,6 +66,7 @@ impl BuildRequest {
             output,
             python,
             also: Vec::new(),
+            platforms: Vec::new(),
             shebang: Some(DEFAULT_SHEBANG.to_owned()),
             materialize: Vec::new(),
             no_materialize: Vec::new(),
@@ -93,6 +97,9 @@ impl BuildRequest {
         }
         if let Some(venv) = self.venv.as_ref().filter(|_| !self.also.is_empty()) {
             return Err(BuildError::VenvForSeveral { venv: venv.clone() });
+        }
+        if let Some(venv) = self.venv.as_ref().filter(|_| !self.platforms.is_empty()) {
+            return Err(BuildError::VenvForPlatform { venv: venv.clone() });
         }
         if let Some(line) = &self.shebang
             && (line.trim().is_empty() || line.contains(['\n', '\r', '\0']))

@@ -1,10 +1,10 @@
-//! One bundle for several Pythons.
+//! One bundle for several Pythons and platforms.
 //!
 //! The requirements are resolved and installed for each, and all that comes of it goes into one tree:
 //! files that are the same once, bytecode and extension modules under names that tell for which Python
 //! they are, as in a directory that several Pythons share. Files that differ have no place beside each
 //! other, and are an error; so are different versions of a distribution. What only one of them requires
-//! (a backport) is there for all.
+//! (a backport) is there for all. For platforms other than this one, wheels are chosen by their tags.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -16,10 +16,11 @@ use super::install::install;
 use super::interpreter::Interpreter;
 use super::leftovers::Leftovers;
 use super::names;
+use super::platform::Platform;
 use super::progress::Progress;
 use super::request::BuildRequest;
 use super::tree::Tree;
-use crate::bundle::{SiteSetup, is_metadata_directory};
+use crate::bundle::{SiteSetup, TargetPython, is_metadata_directory};
 
 /// The interpreters that a bundle is for.
 #[derive(Debug)]
@@ -28,7 +29,12 @@ pub(super) struct Interpreters {
     pub first: Interpreter,
     /// Those whose bytecode lies in `__pycache__`.
     pub others: Vec<Interpreter>,
+    /// Platforms that all of them are for, besides this one.
+    platforms: Vec<Platform>,
 }
+
+/// An interpreter on a platform: this one, or another.
+pub(super) type InstalledFor<'a> = (&'a Interpreter, Option<&'a Platform>);
 
 impl Interpreters {
     /// Asks all that were named what they are.
@@ -51,7 +57,7 @@ impl Interpreters {
             }
             others.push(other);
         }
-        Ok(Self { first, others })
+        Ok(Self { first, others, platforms: request.platforms.clone() })
     }
 
     /// All of them, the first one first.
@@ -59,11 +65,31 @@ impl Interpreters {
         [&self.first].into_iter().chain(&self.others)
     }
 
-    /// Which of several Pythons something is for, for messages; empty where there is one.
-    pub(super) fn told(&self, interpreter: &Interpreter) -> String {
-        match self.others.is_empty() {
-            true => String::new(),
-            false => format!(" for {}", described(interpreter)),
+    /// Each of them on each platform; the first one here comes first.
+    pub(super) fn installations(&self) -> impl Iterator<Item = InstalledFor<'_>> {
+        let platforms = || [None].into_iter().chain(self.platforms.iter().map(Some));
+        self.all().flat_map(move |it| platforms().map(move |platform| (it, platform)))
+    }
+
+    /// What they are, but for the first one here; platforms matter to `native` code only.
+    pub(super) fn further_targets(&self, native: bool) -> Vec<TargetPython> {
+        let further = self.installations().skip(1);
+        further
+            .filter(|(_, platform)| native || platform.is_none())
+            .map(|(interpreter, platform)| match platform {
+                Some(platform) => platform.target(interpreter),
+                None => interpreter.target(native),
+            })
+            .collect()
+    }
+
+    /// Which of several Pythons and platforms something is for, for messages; empty where there is
+    /// one.
+    pub(super) fn told(&self, (interpreter, platform): InstalledFor) -> String {
+        match (self.others.is_empty(), platform) {
+            (true, None) => String::new(),
+            (_, None) => format!(" for {}", described(interpreter)),
+            (_, Some(platform)) => format!(" for {} on {}", described(interpreter), platform.tag()),
         }
     }
 
@@ -78,7 +104,7 @@ impl Interpreters {
     }
 }
 
-/// Installs the requirements, if there are any, once for each interpreter.
+/// Installs the requirements, if there are any, once for each interpreter and platform.
 ///
 /// # Errors
 ///
@@ -90,16 +116,17 @@ pub(super) fn install_for_each(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Option<TempDir>>, BuildError> {
     let mut installed = Vec::new();
-    for interpreter in interpreters.all() {
+    for installation in interpreters.installations() {
+        let (interpreter, platform) = installation;
         if !request.needs_installer() {
             installed.push(None);
             continue;
         }
         let target = TempDir::with_prefix("mmport-build-")
             .map_err(|source| BuildError::TemporaryDirectory { path: env::temp_dir(), source })?;
-        progress.begin(&format!("resolving and installing{}", interpreters.told(interpreter)));
+        progress.begin(&format!("resolving and installing{}", interpreters.told(installation)));
         let leftovers = Leftovers::before(request)?;
-        install(request, interpreter, target.path(), progress)?;
+        install(request, interpreter, platform, target.path(), progress)?;
         warnings.extend(leftovers.warnings());
         installed.push(Some(target));
     }
@@ -110,7 +137,7 @@ fn described(interpreter: &Interpreter) -> String {
     format!("{} {}", interpreter.implementation, interpreter.version())
 }
 
-/// Adds to `tree`, which was made for `first`, what was made for `other`.
+/// Adds to `tree`, which was made for the first of `interpreters`, what was made for `other`.
 ///
 /// # Errors
 ///
@@ -118,8 +145,8 @@ fn described(interpreter: &Interpreter) -> String {
 pub(super) fn merge(
     tree: &mut Tree,
     another: Tree,
-    first: &Interpreter,
-    other: &Interpreter,
+    interpreters: &Interpreters,
+    other: InstalledFor,
 ) -> Result<(), BuildError> {
     let known = versions(tree);
     for (distribution, version) in versions(&another) {
@@ -127,8 +154,8 @@ pub(super) fn merge(
             Some(there) if *there != version => {
                 return Err(BuildError::VersionsDiffer {
                     distribution,
-                    first: format!("{there} for {}", described(first)),
-                    second: format!("{version} for {}", described(other)),
+                    first: format!("{there} for {}", described(&interpreters.first)),
+                    second: format!("{version}{}", interpreters.told(other)),
                 });
             }
             _ => {}

@@ -54,6 +54,29 @@ impl BuildInformation {
     pub fn targets(&self) -> Vec<&TargetPython> {
         [&self.python].into_iter().chain(&self.also).collect()
     }
+
+    /// All of them in words: `cpython 3.11, 3.13 on linux-x86_64`; without the platform where it does
+    /// not matter.
+    #[must_use]
+    pub fn targets_as_text(&self) -> String {
+        fn list<'text>(texts: impl Iterator<Item = &'text str>) -> String {
+            let mut known: Vec<&str> = Vec::new();
+            texts.for_each(|text| {
+                if !known.contains(&text) {
+                    known.push(text);
+                }
+            });
+            known.join(", ")
+        }
+        let targets = self.targets();
+        let versions = list(targets.iter().map(|target| &*target.version));
+        let mut text = format!("{} {versions}", self.python.implementation);
+        if self.python.native {
+            text.push_str(" on ");
+            text.push_str(&list(targets.iter().map(|target| &*target.platform)));
+        }
+        text
+    }
 }
 
 /// What `site` does for a directory of packages before a program starts; nothing, for most bundles.

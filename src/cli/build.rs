@@ -9,7 +9,7 @@ use super::Failure;
 use super::inspect::counted;
 use crate::build::{
     BuildError, BuildReport, BuildRequest, DEFAULT_SHEBANG, FileCarrier, Installer, Interruption,
-    Progress, RequestedEntryPoint, build as build_bundle,
+    Platform, Progress, RequestedEntryPoint, build as build_bundle,
 };
 use crate::bundle::{BundleEntryPoint, Compression};
 
@@ -63,6 +63,10 @@ pub struct BuildArguments {
     /// bundle then fits each of them
     #[arg(long, value_name = "EXE")]
     python: Vec<PathBuf>,
+
+    /// Also take the wheels for this platform, such as manylinux_2_28_aarch64; repeatable
+    #[arg(long = "platform", value_name = "TAG")]
+    platforms: Vec<String>,
 
     /// The bundle's first line, without `#!`
     #[arg(long, value_name = "LINE", default_value = DEFAULT_SHEBANG)]
@@ -149,6 +153,11 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
         output: arguments.output,
         python: pythons.next().unwrap_or_else(|| default_python.to_owned()),
         also: pythons.collect(),
+        platforms: arguments
+            .platforms
+            .iter()
+            .map(|tag| Platform::parse(tag))
+            .collect::<Result<_, _>>()?,
         shebang: (!arguments.no_shebang).then_some(arguments.shebang),
         materialize: arguments.materialize,
         no_materialize: arguments.no_materialize,
@@ -160,17 +169,12 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
 
 /// What was built, as lines.
 fn summary(report: &BuildReport) -> String {
-    let python = &report.information.python;
-    let targets = report.information.targets();
-    let versions: Vec<&str> = targets.iter().map(|target| &*target.version).collect();
     let mut lines = vec![
         format!(
-            "wrote {} ({}) for {} {}{}",
+            "wrote {} ({}) for {}",
             report.output.display(),
             size(report.size),
-            python.implementation,
-            versions.join(", "),
-            if python.native { format!(" on {}", python.platform) } else { String::new() }
+            report.information.targets_as_text()
         ),
         format!("  {}", distributions(report)),
         format!("  modules: {}, {} with bytecode", report.modules, report.compiled),

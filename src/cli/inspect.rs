@@ -104,16 +104,11 @@ fn describe(inspection: &Inspection) -> String {
     ));
     match &inspection.built_for {
         Some(information) => {
-            let python = &information.python;
-            let targets = information.targets();
-            let versions: Vec<&str> = targets.iter().map(|target| &*target.version).collect();
             let fits = if inspection.fits_this_python { "fits" } else { "does not fit" };
             line(format!(
-                "built by mmport {} for {} {}{} ({fits} this mmport)",
+                "built by mmport {} for {} ({fits} this mmport)",
                 information.mmport,
-                python.implementation,
-                versions.join(", "),
-                if python.native { format!(" on {}", python.platform) } else { String::new() },
+                information.targets_as_text()
             ));
             line(match &information.entry {
                 Some(entry) => format!("entry: {entry}"),
