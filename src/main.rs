@@ -1,7 +1,7 @@
 //! The `mmport` command, with an interpreter inside.
 //!
 //! Started by a name that begins with `python` from a bundle's environment, it is that bundle's
-//! Python instead.
+//! Python instead; started by a name of Python's from anywhere else, it is plain Python.
 //!
 //! There is no Rust `main`: the start-up code around one opens standard streams that are closed and
 //! ignores SIGPIPE, and Python and its programs would see both.
@@ -18,9 +18,13 @@ use mmport::embed;
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let started = mmport::trace::start_log()
-        .map_err(Failure::from)
-        .and_then(|()| embed::run_as_python(&arguments).map_err(Failure::from));
+    let started = mmport::trace::start_log().map_err(Failure::from).and_then(|()| {
+        let started = match embed::run_as_python(&arguments)? {
+            None => embed::run_linked_python(&arguments)?,
+            started => started,
+        };
+        Ok(started)
+    });
     match started {
         Ok(Some(status)) => status,
         Ok(None) => cli::main(arguments, Host::Embedded),

@@ -1,18 +1,19 @@
 """Runs one of CPython's suites in this process, and writes what each test came to.
 
-python worker.py MODULE OUTPUT [--thrifty]
+python worker.py [--interpreter KIND] [--executable PATH] MODULE OUTPUT [--thrifty]
 
-With `--thrifty`, without the tests that need much of the processor or the disk, as `python -m test`
-does without `-u`.
+With `--interpreter`, this process is the interpreter under test (`plain`, `mmport`), and its class
+is left as it is; with `--executable`, its children are what is named. With `--thrifty`, without the
+tests that need much of the processor or the disk, as `python -m test` does without `-u`.
 """
 
+import argparse
 import json
 import os
+import subprocess
 import sys
 import unittest
 from collections import Counter
-
-import mmport_stand_in
 
 
 class Recorder(unittest.TextTestResult):
@@ -78,28 +79,61 @@ def watch_children(started):
     sys.addaudithook(hook)
 
 
-def main():
-    """Run the module's tests; the status is 0 however they end."""
-    module, output, *options = sys.argv[1:]
+def check_stand_in():
+    """Fail where the class under test is not in its place."""
     import zipimport
+
+    import mmport_stand_in
 
     if mmport_stand_in.KIND != "plain":
         import mmport
 
         assert issubclass(zipimport.zipimporter, mmport.ZipImporter)
         assert zipimport.zipimporter in sys.path_hooks
+
+
+def check_interpreter(kind):
+    """Fail where this process, or its child, is not the interpreter under test."""
+    code = "import os, sys; print(os.readlink('/proc/self/exe'), sys.executable, sep='\\n')"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.splitlines() == [os.readlink("/proc/self/exe"), sys.executable], answer
+    assert os.path.realpath(sys.executable) == os.readlink("/proc/self/exe")
+    # The link to plain Python is none of mmport's copies.
+    assert os.path.islink(sys.executable) == (kind == "plain"), sys.executable
+
+
+def main():
+    """Run the module's tests; the status is 0 however they end."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--interpreter")
+    parser.add_argument("--executable")
+    parser.add_argument("--thrifty", action="store_true")
+    parser.add_argument("module")
+    parser.add_argument("output")
+    options = parser.parse_args()
+    if not options.interpreter:
+        check_stand_in()
+    elif options.executable:
+        sys.executable = options.executable
+    else:
+        check_interpreter(options.interpreter)
     loaded = [name for name in sys.modules if name == "test" or name.startswith("test.")]
     assert not loaded, loaded
-    if options:
+    if options.thrifty:
         import test.support
 
         test.support.use_resources = []
     started = Counter()
     watch_children(started)
-    tests = unittest.defaultTestLoader.loadTestsFromName(module)
+    if not options.module.startswith("test."):
+        # The runner has written this one into the working directory.
+        sys.path.insert(0, os.getcwd())
+    tests = unittest.defaultTestLoader.loadTestsFromName(options.module)
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Recorder)
     result = runner.run(tests)
-    with open(output, "w") as file:
+    with open(options.output, "w") as file:
         json.dump({"run": result.testsRun, "outcomes": result.outcomes, "started": started}, file)
 
 

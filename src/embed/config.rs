@@ -63,6 +63,19 @@ impl Config {
         Ok(self)
     }
 
+    /// Leaves the search to CPython, which starts from `executable`, and ends with the prefix that it was
+    /// built for. Nothing is read before the start, because CPython forgets `-X warn_default_encoding`
+    /// when it reads a configuration twice.
+    pub(super) fn find_paths_from_link(
+        mut self,
+        executable: &OsStr,
+        base_executable: &OsStr,
+    ) -> Result<Self, LaunchError> {
+        self.set(|raw| &raw mut raw.executable, executable)?;
+        self.set(|raw| &raw mut raw.base_executable, base_executable)?;
+        Ok(self)
+    }
+
     /// Leaves the search for the standard library to CPython, which starts from the `pyvenv.cfg`
     /// beside the environment's executable, as in any virtual environment; `site` makes the
     /// environment `sys.prefix`.

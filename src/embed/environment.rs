@@ -31,11 +31,12 @@ use crate::native::{
 
 use super::entry::Start;
 use super::identity::{EXECUTABLE, FULL_VERSION, VERSION};
+use super::linked::{executable_of, started_file};
 
 /// The version of the layout.
 const LAYOUT: &str = "environments-v1";
 /// The file by which CPython knows a virtual environment.
-const CONFIGURATION: &str = "pyvenv.cfg";
+pub(super) const CONFIGURATION: &str = "pyvenv.cfg";
 /// The key in it that names the bundle; CPython ignores what it does not know.
 const BUNDLE_KEY: &str = "mmport-bundle";
 
@@ -243,20 +244,18 @@ fn replace_link(target: &Path, link: &Path) -> io::Result<()> {
 
 /// If mmport was started as the `python` of a bundle's environment: that bundle, and the path that
 /// it was started by. `program` is the first argument of the process.
+/// Whoever starts the process may choose that freely, so the file that was started counts as well.
 #[must_use]
 pub fn bundle_of_executable(program: &OsStr) -> Option<(PathBuf, BundleEnvironment)> {
+    [Some(program), started_file()].into_iter().flatten().find_map(bundle_of_program)
+}
+
+fn bundle_of_program(program: &OsStr) -> Option<(PathBuf, BundleEnvironment)> {
     let path = Path::new(program);
     if !path.file_name()?.as_bytes().starts_with(b"python") {
         return None;
     }
-    let executable = if program.as_bytes().contains(&b'/') {
-        std::path::absolute(path).ok()?
-    } else {
-        let search = std::env::var_os("PATH")?;
-        std::env::split_paths(&search)
-            .map(|directory| directory.join(path))
-            .find(|candidate| candidate.is_file())?
-    };
+    let executable = executable_of(program)?;
     let prefix = executable.parent()?.parent()?.to_owned();
     let bundle = bundle_of_environment(&prefix)?;
     let environment = BundleEnvironment { prefix, executable };

@@ -16,6 +16,7 @@ use crate::python::{
 use super::config::Config;
 use super::entry::{Asked, Start, file_of};
 use super::environment::bundle_of_executable;
+use super::linked::linked_python;
 use super::main_module::{Ending, run_entry, run_main_module};
 use super::{BundleEnvironment, LaunchError, identity};
 
@@ -117,6 +118,23 @@ pub fn run_as_python(arguments: &[OsString]) -> Result<Option<Status>, LaunchErr
         }
         None => Ok(None),
     }
+}
+
+/// Runs plain Python with the arguments of the process, if it was started by the name of a Python: for
+/// programs that are to be one when they are linked so, as mmport is.
+///
+/// # Errors
+/// [`LaunchError`], when Python could not be started.
+pub fn run_linked_python(arguments: &[OsString]) -> Result<Option<Status>, LaunchError> {
+    let Some(python) = arguments.first().and_then(|program| linked_python(program)) else {
+        return Ok(None);
+    };
+    let executable = python.executable.as_os_str();
+    Config::new(arguments, true)?
+        .find_paths_from_link(executable, python.base_executable.as_os_str())?
+        .start()?;
+    // SAFETY: the interpreter was just started by this thread.
+    Ok(Some(unsafe { ffi::Py_RunMain() }))
 }
 
 /// Runs plain Python with its own arguments; the first is the program.

@@ -8,6 +8,7 @@
 //! | `config.rs` | `PyConfig` |
 //! | `hosted.rs` | the same run modes inside a Python that is running already |
 //! | `launch.rs` | the run modes: a bundle's entry point, Python with a bundle, plain Python |
+//! | `linked.rs` | mmport as the executable of a Python |
 //! | `main_module.rs` | running `__main__` and what its exceptions mean to the process |
 //! | `tools.rs` | a Python for `mmport cache` |
 //!
@@ -20,11 +21,14 @@ mod error;
 pub mod hosted;
 pub mod identity;
 mod launch;
+mod linked;
 mod main_module;
 mod tools;
 
 pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
-pub use launch::{Status, run_as_python, run_bundle, run_bundle_entry, run_python};
+pub use launch::{
+    Status, run_as_python, run_bundle, run_bundle_entry, run_linked_python, run_python,
+};
 pub use main_module::{Ending, run_main_module};
 pub use tools::{Disassembler, warm_cache, with_target};
