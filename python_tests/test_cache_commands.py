@@ -274,12 +274,14 @@ def test_show_a_miss(cached: Cached, program: Path, build: Build, tmp_path: Path
     assert said == f"miss: it was compiled for {TAG}, and this is {tag}"
     tree = write_files(tmp_path / "tree", {**MODULES, "new.py": "never = 1\n"})
     assert reason("new", "--in", tree) == "miss: it was never compiled"
-    assert reason("no.where", "--in", tree) == "there is no such module there"
     tree.joinpath("shown/code.py").write_text("other = 1\n")
     said = "miss: the source is another one than that which was compiled "
     assert reason("shown.code", "--in", tree).startswith(said)
     bundle = build("--source", write_files(tmp_path / "source", FILES))
     assert "bytecode of its own" in reason("shown.code", "--in", bundle)
+    outcome = cached.command("show", "shown.code", "--dis", "--in", bundle).succeeded()
+    assert f'file "{bundle}/shown/code.py"' in outcome.stdout
+    assert "RETURN_VALUE" in outcome.stdout
     program.unlink()
     assert reason("shown.code") == "miss: there is no source at its place any more"
 
@@ -318,6 +320,19 @@ def test_show_what_is_unknown(cached: Cached, program: Path) -> None:
     assert "found none of that name" in outcome.stderr
     assert "mmport cache list" in outcome.stderr
     assert cached.command("show").status == 2
+    outcome = cached.command("show", "no.such", "--in", program)
+    assert (outcome.status, outcome.stdout) == (125, "")
+    assert f"there is no such module in `{program}`" in outcome.stderr
+
+
+def test_warm_what_is_no_bundle(cached: Cached, tmp_path: Path) -> None:
+    """It is said as for any bundle, with what to do."""
+    place = write_files(tmp_path, {"text.zip": "text"}) / "text.zip"
+    for path in (place, tmp_path / "missing.zip"):
+        outcome = cached.command("warm", path)
+        assert (outcome.status, outcome.stdout) == (125, "")
+        assert f"bundle `{path}`" in outcome.stderr
+        assert "next: " in outcome.stderr
 
 
 def test_both_commands_say_the_same(

@@ -196,4 +196,21 @@ def test_links_replace_nothing_unasked(
     assert (tmp_path / "second").readlink() == bundle
     outcome = run(command, "link", "--only", "nothing", bundle, tmp_path)
     assert outcome.status == 127
+    assert "failed to link the script `nothing`" in outcome.stderr
     assert "the bundle has `missing`" in outcome.stderr
+
+
+def test_only_what_can_be_started_is_linked(
+    run: Runner, command: Path, build: Build, wheel: Path, bundle: Path, tmp_path: Path
+) -> None:
+    """A bundle without a first line, or that may not be executed, is refused."""
+    plain = build("--wheel", wheel, "--no-shebang")
+    outcome = run(command, "link", plain, tmp_path / "bin")
+    assert outcome.status == 125
+    assert f"`{plain}`: expected a first line that names mmport" in outcome.stderr
+    copy = shutil.copyfile(bundle, tmp_path / "app.pyz")
+    copy.chmod(0o644)
+    outcome = run(command, "link", copy, tmp_path / "bin")
+    assert outcome.status == 125
+    assert "expected a file that may be executed" in outcome.stderr
+    assert not (tmp_path / "bin").exists()

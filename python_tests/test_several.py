@@ -139,14 +139,15 @@ def test_wheels_for_another_platform_are_taken(
     build: Build, run: Runner, mmport: Path, running: str
 ) -> None:
     """Beside those for this one; each finds its own."""
-    platform = "manylinux2014_aarch64"
+    # Its wheels are for an older C library.
+    platform = "manylinux_2_28_aarch64"
     bundle = build("markupsafe==3.0.2", "--platform", platform)
     with zipfile.ZipFile(bundle) as archive:
         names = [name for name in archive.namelist() if name.endswith(".so")]
         tags = archive.read("MarkupSafe-3.0.2.dist-info/WHEEL").decode()
     machines = [name.split("-")[2] for name in names]
     assert sorted(machines) == sorted({"aarch64", os.uname().machine})
-    assert f"{platform}\n" in tags
+    assert "manylinux2014_aarch64\n" in tags
     code = "import markupsafe._speedups as module; print(module.__file__)"
     outcome = run(mmport, "run", bundle, "-c", code).succeeded()
     assert outcome.stdout.strip().endswith(names[machines.index(os.uname().machine)])
@@ -159,7 +160,7 @@ def test_platforms_are_tags_of_linux_wheels(run: Runner, mmport: Path) -> None:
     """Others are refused before anything is installed."""
     outcome = run(mmport, "build", "markupsafe", "--platform", "win_amd64", "-o", "app.pyz")
     assert outcome.status == 2
-    assert "expected a tag such as manylinux_2_28_aarch64" in outcome.stderr
+    assert "expected a manylinux or musllinux tag such as" in outcome.stderr
 
 
 @pytest.fixture
@@ -224,3 +225,34 @@ def test_all_that_were_tried_are_told(
     nowhere = run(command, "run", foreign, PATH="/nowhere")
     assert nowhere.status == 126
     assert "there is no other python on PATH" in nowhere.stderr
+
+
+def test_what_only_mmport_knows_is_not_lost(
+    run: Runner, command: Path, foreign: Path, other: Python, tmp_path: Path
+) -> None:
+    """Plain Python is not taken where it would run something else."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    (place / f"python{other.name}").symlink_to(other.executable)
+    for variables in ({"MMPORT_ENTRY": "a:b"}, {"MMPORT_INTERPRETER": "1"}):
+        outcome = run(command, "run", foreign, PATH=str(place), **variables)
+        assert (outcome.status, outcome.stdout) == (126, "")
+        assert f"next: install mmport for `{place}/python{other.name}`" in outcome.stderr
+
+
+def test_programs_that_are_no_python_are_passed_over(
+    run: Runner, command: Path, foreign: Path, other: Python, tmp_path: Path
+) -> None:
+    """Those that talk without end, never answer, or run the bundle themselves."""
+    place = tmp_path / "bin"
+    name = f"python{other.name}"
+    programs = {
+        "talks": program(place / "talks", name, "exec yes"),
+        "waits": program(place / "waits", name, "exec sleep 1000"),
+        "runs": program(place / "runs", name, f'exec "{command}" run "{foreign}"'),
+    }
+    path = os.pathsep.join([*(str(place / folder) for folder in programs), "/usr/bin", "/bin"])
+    outcome = run(command, "run", "--entry", "a:b", foreign, PATH=path)
+    assert outcome.status == 126
+    for path in programs.values():
+        assert f"`{path}` (does not answer)" in outcome.stderr

@@ -76,6 +76,8 @@ def test_script_with_a_requirement(
 def test_console_script(own_root: Runner, without_installers: Runner, mmport: Path) -> None:
     """The name of a console script runs it, under that name."""
     command = (mmport, "run", "-q", "--with", "pygments==2.19.2", "pygmentize")
+    # A file of that name in the working directory is another thing.
+    write_files(own_root.cwd, {"pygmentize": "raise SystemExit('local')"})
     found = first(own_root, *command, "-V")
     assert found.status == 0, str(found)
     assert found.stdout.startswith("Pygments version 2.19.2"), str(found)

@@ -211,7 +211,7 @@ pub enum BuildError {
     },
 
     /// A platform's tag is none.
-    #[error("build for the platform `{}`: expected a tag such as manylinux_2_28_aarch64", found.escape_debug())]
+    #[error("build for the platform `{}`: expected a manylinux or musllinux tag such as manylinux_2_28_aarch64", found.escape_debug())]
     UnknownPlatform {
         /// What was given.
         found: String,

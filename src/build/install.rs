@@ -97,7 +97,9 @@ impl Installer {
             command.args(["--only-binary", ":all:"]);
             match self {
                 Self::Uv => command.args(["--python-platform", &platform.triple()]),
-                Self::Pip => command.args(["--platform", platform.tag()]),
+                Self::Pip => {
+                    command.args(platform.tags().iter().flat_map(|tag| ["--platform", tag]))
+                }
             };
         }
         command

@@ -4,6 +4,9 @@ use super::error::BuildError;
 use super::interpreter::Interpreter;
 use crate::bundle::TargetPython;
 
+/// Older names of tags, and the minor version of glibc 2 that each stands for (PEP 600).
+const LEGACY: [(&str, u32); 3] = [("manylinux2014", 17), ("manylinux2010", 12), ("manylinux1", 5)];
+
 /// A Linux platform that wheels are chosen for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
@@ -31,7 +34,7 @@ impl Platform {
             {
                 (format!("{}_{major}_{minor}", parts[0]), machine.to_owned())
             }
-            [system @ ("manylinux1" | "manylinux2010" | "manylinux2014"), ..] => {
+            [system, ..] if LEGACY.iter().any(|(name, _)| *name == system) => {
                 (system.to_owned(), parts[1..].join("_"))
             }
             _ => return Err(unknown()),
@@ -43,9 +46,33 @@ impl Platform {
         Ok(Self { tag: tag.to_owned(), system, machine })
     }
 
-    /// What pip takes after `--platform`.
+    /// The tag, as it was given.
     pub(super) fn tag(&self) -> &str {
         &self.tag
+    }
+
+    /// All that pip takes after `--platform`: wheels for an older C library run there, too.
+    pub(super) fn tags(&self) -> Vec<String> {
+        let (family, major, newest) = self.library();
+        let names = (0..=newest).rev().flat_map(|minor| {
+            let legacy = LEGACY
+                .iter()
+                .find(|(_, version)| (family, major, minor) == ("manylinux", 2, *version));
+            [Some(format!("{family}_{major}_{minor}")), legacy.map(|(name, _)| (*name).to_owned())]
+        });
+        names.flatten().map(|name| format!("{name}_{}", self.machine)).collect()
+    }
+
+    /// Family, major and minor version of the C library.
+    fn library(&self) -> (&str, u32, u32) {
+        if let Some((_, version)) = LEGACY.iter().find(|(name, _)| *name == self.system) {
+            return ("manylinux", 2, *version);
+        }
+        let mut parts = self.system.split('_');
+        let family = parts.next().unwrap_or_default();
+        let mut number = || parts.next().and_then(|text| text.parse().ok()).unwrap_or_default();
+        // No C library has a hundred minor versions; pip would be given as many options.
+        (family, number(), number().min(99))
     }
 
     /// What uv takes after `--python-platform`.
@@ -82,6 +109,18 @@ mod tests {
             let platform = Platform::parse(tag).unwrap();
             assert_eq!((platform.tag(), platform.triple()), (tag, triple.to_owned()));
         }
+    }
+
+    #[test]
+    fn older_libraries_count() {
+        let tags = |tag: &str| Platform::parse(tag).unwrap().tags();
+        let found = tags("manylinux_2_28_aarch64");
+        assert_eq!(found[0], "manylinux_2_28_aarch64");
+        for older in ["manylinux_2_17_aarch64", "manylinux2014_aarch64", "manylinux1_aarch64"] {
+            assert!(found.iter().any(|tag| tag == older), "{older}");
+        }
+        assert_eq!(tags("manylinux2014_x86_64")[0], "manylinux_2_17_x86_64");
+        assert_eq!(tags("musllinux_1_1_x86_64"), ["musllinux_1_1_x86_64", "musllinux_1_0_x86_64"]);
     }
 
     #[test]

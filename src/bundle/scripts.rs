@@ -57,7 +57,7 @@ pub fn available_scripts(available: &[String]) -> String {
         return "no distribution in the bundle has a script".to_owned();
     }
     let shown: Vec<String> =
-        (available.iter().take(SHOWN)).map(|name| format!("`{name}`")).collect();
+        (available.iter().take(SHOWN)).map(|name| format!("`{}`", name.escape_debug())).collect();
     let rest = available.len() - shown.len();
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!("the bundle has {}{more}", shown.join(", "))

@@ -170,6 +170,11 @@ pub fn prune_store(root: &Path, limit: u64) -> io::Result<()> {
 /// # Errors
 /// What the operating system says.
 pub fn clear_store(root: &Path) -> io::Result<()> {
+    let layout = root.join(LAYOUT);
+    // What is in the place of a store that can be used goes as a whole.
+    if layout.symlink_metadata().is_ok() && !is_own_directory(&layout) {
+        return remove(&layout);
+    }
     let Some(_lock) = lock(root)? else { return Ok(()) };
     for directory in directories(root) {
         for path in pack_paths(&directory).filter(|path| !is_being_written(path)) {
@@ -177,6 +182,9 @@ pub fn clear_store(root: &Path) -> io::Result<()> {
         }
         // Not while somebody writes into it.
         let _ = fs::remove_dir(directory);
+    }
+    for directory in directories_in(&layout).filter(|directory| !is_own_directory(directory)) {
+        remove(&directory)?;
     }
     Ok(())
 }

@@ -360,3 +360,19 @@ fn other_things_in_place_of_packs_are_cleared_away() {
     clear_store(root.path()).unwrap();
     assert_eq!(packs(root.path()).len(), 0);
 }
+
+#[test]
+fn clearing_removes_what_is_in_the_place_of_a_store() {
+    let root = tempfile::tempdir().unwrap();
+    let layout = root.path().join(LAYOUT);
+    fs::write(&layout, "no directory").unwrap();
+    clear_store(root.path()).unwrap();
+    sealed(root.path(), 0..1);
+    for directory in [layout.join("cpython-311"), layout] {
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        clear_store(root.path()).unwrap();
+        assert!(!directory.exists(), "{}", directory.display());
+        sealed(root.path(), 0..1);
+    }
+    assert_eq!(find(&open(root.path()), 0), Some(code(0)));
+}

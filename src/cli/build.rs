@@ -64,7 +64,8 @@ pub struct BuildArguments {
     #[arg(long, value_name = "EXE")]
     python: Vec<PathBuf>,
 
-    /// Also take the wheels for this platform, such as manylinux_2_28_aarch64; repeatable
+    /// Also take the wheels for this platform, such as manylinux_2_28_aarch64, or for older C
+    /// libraries of it; nothing can be built for it from a source distribution; repeatable
     #[arg(long = "platform", value_name = "TAG")]
     platforms: Vec<String>,
 

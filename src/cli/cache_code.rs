@@ -16,6 +16,9 @@ use super::cache::printable;
 use super::failure::FAILED;
 use super::inspect::{bytes, print, to_json};
 
+/// Length of what is before the code object in a `.pyc`.
+const HEADER: usize = 16;
+
 /// Arguments of `mmport cache show`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArguments {
@@ -42,6 +45,9 @@ struct Shown<'shown> {
     key: Option<String>,
     hit: bool,
     reason: String,
+    /// The bundle's own bytecode.
+    #[serde(skip)]
+    own: Option<Vec<u8>>,
     stored: Vec<&'shown CachedCode>,
 }
 
@@ -76,6 +82,10 @@ pub(super) fn list(json: bool) -> Result<(), Failure> {
 
 /// Compiles what a bundle has no bytecode of.
 pub(super) fn warm(bundle: &Path, json: bool) -> Result<(), Failure> {
+    if !bundle.is_dir() {
+        // Said as for any bundle, before a Python is started.
+        Bundle::open(bundle, identity::suffixes(0))?;
+    }
     let warmed = warm_cache(bundle)?;
     if json {
         return print(to_json(&warmed)?);
@@ -87,7 +97,8 @@ pub(super) fn warm(bundle: &Path, json: bool) -> Result<(), Failure> {
         warmed.refused.len()
     );
     for (name, reason) in &warmed.refused {
-        let _ = writeln!(text, "  {}: {}", name.escape_debug(), reason.escape_debug());
+        let _ =
+            writeln!(text, "  {}: {}", printable(Path::new(name)), printable(Path::new(reason)));
     }
     print(text)
 }
@@ -121,7 +132,10 @@ pub(super) fn show(arguments: &ShowArguments, json: bool) -> Result<(), Failure>
 
 fn print_instructions(shown: &Shown, disassemble: Disassembler) -> Result<(), Failure> {
     let key = shown.key.as_deref().filter(|_| shown.hit).and_then(Key::from_hex);
-    let code = key.and_then(|key| marshalled_code(&cache_root()?, &key));
+    let code = match &shown.own {
+        Some(code) => Some(code.clone()),
+        None => key.and_then(|key| marshalled_code(&cache_root()?, &key)),
+    };
     match code {
         Some(code) => Ok(disassemble(&code, shown.origin.as_deref().unwrap_or_default())?),
         None => Err(Failure {
@@ -146,22 +160,34 @@ fn look_at<'shown>(
         Some(place) => place_of(module, place, target)?,
         None => Place::Source(stored[0].origin.clone()),
     };
-    let mut shown =
-        Shown { module, origin: None, key: None, hit: false, reason: String::new(), stored };
-    let (Place::Source(path) | Place::WithBytecode(path)) = &origin else {
-        shown.reason = "there is no such module there".into();
-        return Ok(shown);
+    let mut shown = Shown {
+        module,
+        origin: None,
+        key: None,
+        hit: false,
+        reason: String::new(),
+        own: None,
+        stored,
+    };
+    let path = match origin {
+        Place::Source(path) => path,
+        Place::WithBytecode(path, code) => {
+            shown.reason = "the bundle has bytecode of its own, so the cache is not asked".into();
+            (shown.origin, shown.own) = (Some(path), Some(code));
+            return Ok(shown);
+        }
+        Place::Extension(path) => {
+            shown.reason = "it is an extension module, which has no bytecode".into();
+            shown.origin = Some(path);
+            return Ok(shown);
+        }
     };
     shown.origin = Some(path.clone());
-    if matches!(origin, Place::WithBytecode(_)) {
-        shown.reason = "the bundle has bytecode of its own, so the cache is not asked".into();
-        return Ok(shown);
-    }
     let Some(target) = target else {
         shown.reason = "this Python keeps no bytecode".into();
         return Ok(shown);
     };
-    let Some(source) = read_source(path) else {
+    let Some(source) = read_source(&path) else {
         shown.reason = "miss: there is no source at its place any more".into();
         return Ok(shown);
     };
@@ -203,8 +229,9 @@ fn verdict(stored: &[&CachedCode], key: &str, target: &str) -> (bool, String) {
 /// Where a module is.
 enum Place {
     Source(String),
-    WithBytecode(String),
-    Nowhere,
+    /// With the marshalled code object that the bundle has of it.
+    WithBytecode(String, Vec<u8>),
+    Extension(String),
 }
 
 fn place_of(module: &str, place: &Path, target: Option<&Target>) -> Result<Place, Failure> {
@@ -213,28 +240,45 @@ fn place_of(module: &str, place: &Path, target: Option<&Target>) -> Result<Place
         let base = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
         format!("{}/{name}", base.display())
     };
+    let missing = || Failure {
+        status: FAILED,
+        message: format!(
+            "failed to show `{}`: there is no such module in `{}`",
+            module.escape_debug(),
+            place.display()
+        ),
+        next_step: Some("name it as it is imported".into()),
+    };
     if place.is_dir() {
         let files = [format!("{path}/__init__.py"), format!("{path}.py")];
         let found = files.iter().find(|file| place.join(file).is_file());
-        return Ok(found.map_or(Place::Nowhere, |file| Place::Source(below(file))));
+        return found.map(|file| Place::Source(below(file))).ok_or_else(missing);
     }
     let bundle = Bundle::open(place, identity::suffixes(0))?;
     let (prefix, name) = path.rfind('/').map_or(("", &*path), |at| path.split_at(at + 1));
-    let Some(Found::Module(found)) = bundle.find(prefix, name) else { return Ok(Place::Nowhere) };
-    let FoundKind::Source { source, cached, beside } = found.kind else {
-        return Ok(Place::WithBytecode(below(&path)));
-    };
-    let file = below(&bundle.entry_at(source)?.name());
+    let Some(Found::Module(found)) = bundle.find(prefix, name) else { return Err(missing()) };
     // Bytecode of another Python is as none.
-    let is_usable = |bytecode: u32| {
-        let written = |data: &[u8]| target.is_some_and(|target| target.has_written(data));
-        bundle.entry_at(bytecode).and_then(|entry| entry.read_with(written)).unwrap_or(false)
+    let usable = |bytecode: u32| -> Option<Vec<u8>> {
+        let entry = bundle.entry_at(bytecode).ok()?;
+        let data = entry.read().ok()?;
+        let is_usable = target.is_some_and(|target| target.has_written(&data));
+        Some(data.get(HEADER..).filter(|_| is_usable)?.to_vec())
     };
-    Ok(if cached.into_iter().chain(beside).any(is_usable) {
-        Place::WithBytecode(file)
-    } else {
-        Place::Source(file)
-    })
+    let name_at = |ordinal: u32| Ok::<_, Failure>(below(&bundle.entry_at(ordinal)?.name()));
+    match found.kind {
+        FoundKind::Extension(entry) => name_at(entry).map(Place::Extension),
+        FoundKind::Bytecode(entry) => {
+            Ok(Place::WithBytecode(name_at(entry)?, usable(entry).unwrap_or_default()))
+        }
+        FoundKind::Source { source, cached, beside } => {
+            let file = name_at(source)?;
+            let own = cached.into_iter().chain(beside).find_map(usable);
+            Ok(match own {
+                Some(code) => Place::WithBytecode(file, code),
+                None => Place::Source(file),
+            })
+        }
+    }
 }
 
 /// The source at `origin`: a file, or an entry of the zip that is on the way there.

@@ -8,14 +8,18 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::bundle::{BuildInformation, Bundle, TargetPython};
-use crate::embed::{LaunchError, identity};
+use crate::embed::{LaunchError, entry_variables, identity};
 use crate::native::Units;
 
 use super::Failure;
@@ -30,6 +34,13 @@ print(json.dumps({
     'platform': sysconfig.get_platform(),
     'has_mmport': importlib.util.find_spec('mmport') is not None,
 }))";
+
+/// Set for the programs that are asked, lest they search too.
+const SEARCHING: &str = "MMPORT_SEARCHING";
+/// How long an interpreter may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many bytes its answer may have.
+const LONGEST_ANSWER: u64 = 4096;
 
 /// What an interpreter says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -75,6 +86,10 @@ pub(super) fn run_elsewhere(
     misfit: LaunchError,
 ) -> Failure {
     let Some((bundle, information)) = look_into(Path::new(path)) else { return misfit.into() };
+    if env::var_os(SEARCHING).is_some() {
+        // One of the candidates is a program that runs this bundle.
+        return misfit.into();
+    }
     let targets = information.targets();
     let mut tried: Vec<Tried> = Vec::new();
     for executable in candidates(targets.iter().map(|target| &*target.version)) {
@@ -97,14 +112,16 @@ pub(super) fn run_elsewhere(
         command.args(entry.iter().flat_map(|entry| ["--entry", entry]));
         return replaced_by(command.arg(path).args(arguments), found, misfit);
     }
+    // Plain Python knows nothing of what is asked for by variables.
     if entry.is_none()
+        && !entry_variables().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
         && runs_by_itself(&bundle)
         && let Some(found) = tried.iter().find(fitting)
     {
         let mut command = Command::new(&found.executable);
         return replaced_by(command.arg(path).args(arguments), found, misfit);
     }
-    none_fits(misfit, &tried)
+    none_fits(misfit, &tried, fitting)
 }
 
 fn look_into(path: &Path) -> Option<(Bundle, BuildInformation)> {
@@ -141,14 +158,29 @@ fn candidates<'versions>(versions: impl Iterator<Item = &'versions str>) -> Vec<
         .collect()
 }
 
+/// What an interpreter answers, if it does so in a short time and in few words.
 fn ask(executable: &Path) -> Option<Candidate> {
-    let output = Command::new(executable)
+    let mut child = Command::new(executable)
         .args(["-c", PROBE])
+        .env(SEARCHING, "1")
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .output()
+        .spawn()
         .ok()?;
-    serde_json::from_slice(&output.stdout).ok()
+    let stdout = child.stdout.take()?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut answer = Vec::new();
+        let read = stdout.take(LONGEST_ANSWER).read_to_end(&mut answer);
+        // Nobody waits any more where this took too long.
+        let _ = sender.send(read.map(|_| answer));
+    });
+    let answer = receiver.recv_timeout(PATIENCE);
+    // It has answered, or is not going to.
+    let _ = child.kill();
+    let _ = child.wait();
+    serde_json::from_slice(&answer.ok()?.ok()?).ok()
 }
 
 /// Puts another program in this process's place; comes back only if that fails.
@@ -166,7 +198,11 @@ fn replaced_by(command: &mut Command, found: &Tried, misfit: LaunchError) -> Fai
     failure
 }
 
-fn none_fits(misfit: LaunchError, tried: &[Tried]) -> Failure {
+fn none_fits(
+    misfit: LaunchError,
+    tried: &[Tried],
+    fitting: impl FnMut(&&Tried) -> bool,
+) -> Failure {
     let mut failure = Failure::from(misfit);
     let described = tried.iter().map(|tried| {
         let executable = tried.executable.display();
@@ -180,5 +216,12 @@ fn none_fits(misfit: LaunchError, tried: &[Tried]) -> Failure {
         true => "; there is no other python on PATH".to_owned(),
         false => format!("; tried instead: {}", described.join(", ")),
     });
+    if let Some(Tried { executable, .. }) = tried.iter().find(fitting) {
+        failure.next_step = Some(format!(
+            "install mmport for `{}`, which fits: plain Python runs only bundles with an entry point \
+             of their own and without real files",
+            executable.display()
+        ));
+    }
     failure
 }

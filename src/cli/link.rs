@@ -1,9 +1,9 @@
 //! `mmport link`: links to a bundle, named as the scripts in it, each of which starts that script.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
-use std::os::unix::fs::symlink;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::bundle::{Bundle, available_scripts, nearest_first};
@@ -37,8 +37,10 @@ pub(super) fn link(arguments: &LinkArguments) -> Result<(), Failure> {
     let path = fs::canonicalize(&arguments.bundle).unwrap_or_else(|_| arguments.bundle.clone());
     let bundle = Bundle::open(&path, identity::suffixes(0))?;
     let names = wanted(&bundle, &arguments.names)?;
-    fs::create_dir_all(&arguments.directory)
-        .map_err(|error| failed("make", &arguments.directory, &error, None))?;
+    is_executable(bundle.path())?;
+    fs::create_dir_all(&arguments.directory).map_err(|error| {
+        failed("make", &arguments.directory, &error, Some("name a directory for the links"))
+    })?;
     let links: Vec<PathBuf> = names.iter().map(|name| arguments.directory.join(name)).collect();
     for link in &links {
         check(link, bundle.path(), arguments.force)?;
@@ -54,11 +56,27 @@ pub(super) fn link(arguments: &LinkArguments) -> Result<(), Failure> {
     print(text)
 }
 
+/// Checks that the bundle can be started by itself, as a link to it is.
+fn is_executable(bundle: &Path) -> Result<(), Failure> {
+    let mut start = [0; 2];
+    let read = File::open(bundle).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_err() || start != *b"#!" {
+        let error = io::Error::other("expected a first line that names mmport, found none");
+        return Err(failed("link", bundle, &error, Some("build it without --no-shebang")));
+    }
+    let mode = bundle.metadata().map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o111 == 0 {
+        let error = io::Error::other("expected a file that may be executed");
+        return Err(failed("link", bundle, &error, Some("chmod +x")));
+    }
+    Ok(())
+}
+
 /// The names of the scripts to be linked.
 fn wanted(bundle: &Bundle, only: &[String]) -> Result<Vec<String>, Failure> {
     let scripts = bundle.scripts()?.into_iter().filter(|script| script.entry_point().is_some());
-    let names: Vec<String> =
-        scripts.map(|script| script.name).filter(|name| !name.contains('/')).collect();
+    let is_file_name = |name: &String| !name.contains('/') && name != "." && name != "..";
+    let names: Vec<String> = scripts.map(|script| script.name).filter(is_file_name).collect();
     let missing = match only {
         [] if names.is_empty() => Some(""),
         [] => None,
@@ -70,7 +88,11 @@ fn wanted(bundle: &Bundle, only: &[String]) -> Result<Vec<String>, Failure> {
         Some(name) => Err(Failure {
             status: NOT_FOUND,
             message: format!(
-                "failed to link scripts of `{}`: {}",
+                "failed to link {} of `{}`: {}",
+                match name {
+                    "" => "scripts".to_owned(),
+                    name => format!("the script `{}`", name.escape_debug()),
+                },
                 bundle.path().display(),
                 available_scripts(&nearest_first(name, names))
             ),

@@ -28,7 +28,8 @@ pub(super) struct RunArguments {
     quiet: bool,
 
     /// Run this console script of a distribution in the bundle, or module:function, instead of the
-    /// bundle's own entry point.
+    /// bundle's own entry point, as MMPORT_ENTRY does; not with --with. MMPORT_INTERPRETER=1 makes the
+    /// bundle a Python with its packages.
     #[arg(long, value_name = "NAME", conflicts_with = "requirements")]
     entry: Option<String>,
 
@@ -36,8 +37,8 @@ pub(super) struct RunArguments {
     #[arg(long)]
     no_cache: bool,
 
-    /// The bundle (with --with: a console script of the requirements, or a Python file), and the
-    /// program's arguments.
+    /// The bundle (with --with: a console script of the requirements, or a Python file: a path with a
+    /// slash, or a name that ends in .py), and the program's arguments.
     #[arg(
         value_names = ["BUNDLE|SCRIPT", "ARGUMENTS"],
         required = true,
@@ -75,9 +76,9 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
             }
         });
     }
-    let is_file = Path::new(program).is_file();
-    let names_a_file = is_python_file(program) || program.as_encoded_bytes().contains(&b'/');
-    if names_a_file && !is_file {
+    // A bare name is a script's, whatever lies in the working directory.
+    let is_file = is_python_file(program) || program.as_encoded_bytes().contains(&b'/');
+    if is_file && !Path::new(program).is_file() {
         return Err(Failure {
             status: NOT_FOUND,
             message: format!(

@@ -2,8 +2,9 @@
 //!
 //! | asked by | runs |
 //! | --- | --- |
+//! | `mmport run --entry NAME` | that script, or `module:function` |
 //! | `MMPORT_INTERPRETER`, not empty | Python with the bundle's packages; arguments are Python's |
-//! | `mmport run --entry NAME`, `MMPORT_ENTRY` | that script, or `module:function` |
+//! | `MMPORT_ENTRY` | as `--entry` |
 //! | the name of the file, a link to or copy of the bundle | the script of that name |
 //! | nothing | the bundle's entry point; without one, Python |
 //!
@@ -24,6 +25,11 @@ const ENTRY: &str = "MMPORT_ENTRY";
 pub(super) const VARIABLES: [&str; 2] = [INTERPRETER, ENTRY];
 /// What files are called that are bundles, and no scripts.
 const BUNDLE_SUFFIXES: [&str; 4] = ["pyz", "zip", "whl", "pex"];
+
+/// The variables that ask for something else than the bundle's entry point.
+pub fn entry_variables() -> impl Iterator<Item = &'static str> {
+    VARIABLES.into_iter()
+}
 
 /// What is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +52,7 @@ pub(super) struct Asked {
 impl Asked {
     /// What the command line, or else the environment, asks for.
     pub(super) fn new(entry: Option<&str>) -> Self {
-        let interpreter = taken(INTERPRETER).is_some();
+        let interpreter = taken(INTERPRETER).is_some() && entry.is_none();
         let from_environment = taken(ENTRY);
         Self { interpreter, entry: entry.map(str::to_owned).or(from_environment) }
     }

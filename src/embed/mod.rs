@@ -25,6 +25,7 @@ mod linked;
 mod main_module;
 mod tools;
 
+pub use entry::entry_variables;
 pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
 pub use launch::{

@@ -71,9 +71,11 @@ fn warm_bundle(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
         let file = format!("{}/{name}", path.display());
         let module = place.replace('/', ".");
         let request = CodeRequest { bundle: &bundle, name: &module, path: &file };
-        let is_source = matches!(found.kind, FoundKind::Source { .. });
+        if !matches!(found.kind, FoundKind::Source { .. }) {
+            continue; // An extension module comes before its source.
+        }
         // Bytecode of another Python is as none.
-        if is_source && request.code_of_bytecode(py, found.kind).is_ok_and(|code| code.is_none()) {
+        if request.code_of_bytecode(py, found.kind).is_ok_and(|code| code.is_none()) {
             warmed.note(&name, request.code(py, found.kind));
         } else {
             warmed.with_bytecode += 1;
