@@ -58,6 +58,12 @@ def pip_mmport() -> Path:
     return path
 
 
+@pytest.fixture(params=["native", "pip"])
+def command(request: pytest.FixtureRequest) -> Path:
+    """Return both commands, one after the other."""
+    return request.getfixturevalue("mmport" if request.param == "native" else "pip_mmport")
+
+
 @pytest.fixture(scope="session")
 def base_python() -> Path:
     """Return the Python that mmport is built for, outside any virtual environment."""

@@ -27,12 +27,6 @@ def double(number):
 """
 
 
-@pytest.fixture(params=["native", "pip"])
-def command(request: pytest.FixtureRequest) -> Path:
-    """Return both commands, one after the other."""
-    return request.getfixturevalue("mmport" if request.param == "native" else "pip_mmport")
-
-
 @pytest.fixture
 def bundle(build: Build, tmp_path: Path) -> Path:
     """Return a bundle that acts as Python."""

@@ -62,12 +62,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_wheel(folder, "tools", modules, {"entry_points.txt": SCRIPTS})
 
 
-@pytest.fixture(params=["native", "pip"])
-def command(request: pytest.FixtureRequest) -> Path:
-    """Return both commands, one after the other."""
-    return request.getfixturevalue("mmport" if request.param == "native" else "pip_mmport")
-
-
 @pytest.fixture
 def bundle(build: Build, wheel: Path) -> Path:
     """Return a bundle that runs the script `first`."""

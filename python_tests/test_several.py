@@ -169,12 +169,6 @@ def foreign(build: Build, modules: Path, other: Python) -> Path:
     return build("--source", modules, "--python", other.executable, name="foreign.pyz")
 
 
-@pytest.fixture(params=["native", "pip"])
-def command(request: pytest.FixtureRequest) -> Path:
-    """Return both commands, one after the other."""
-    return request.getfixturevalue("mmport" if request.param == "native" else "pip_mmport")
-
-
 def program(folder: Path, name: str, text: str) -> Path:
     """Write a shell script."""
     path = write_files(folder, {name: f"#!/bin/sh\n{text}\n"}) / name

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::bundle::{Bundle, Found, FoundKind};
+use crate::native::cache_root;
 
 use super::bytecode_cache::{SourceCode, keeps_code};
 use super::code::CodeRequest;
@@ -51,8 +52,12 @@ pub fn warm(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
     sys.setattr(name, dont_write)?;
     let warmed = warmed?;
     if warmed.compiled > 0 && !keeps_code(py)? {
-        let message = "expected a cache that can be written to; is MMPORT_NO_CACHE set? \
-                       MMPORT_LOG=mmport::bytecode=warn says what was found";
+        let place = cache_root().map(|root| format!(" in `{}`", root.display()));
+        let message = format!(
+            "expected a cache{} that can be written to; is MMPORT_NO_CACHE set? \
+             MMPORT_LOG=mmport::bytecode=warn says what was found",
+            place.unwrap_or_default()
+        );
         return Err(PyOSError::new_err(message));
     }
     Ok(warmed)
