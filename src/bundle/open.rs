@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::directory::CentralDirectory;
+use super::directory::{CentralDirectory, Headers};
 use super::found::{Found, FoundModule};
 use super::index::Index;
 use super::names::Names;
@@ -251,11 +251,16 @@ impl Bundle {
         })
     }
 
+    /// All headers, in the order of the central directory.
+    pub(super) fn headers(&self) -> Headers<'_> {
+        self.directory.headers(self.path())
+    }
+
     pub(super) fn names(&self) -> Result<&Names, BundleError> {
         if let Some(names) = self.names.get() {
             return Ok(names);
         }
-        let names = Names::build(self.directory.headers(self.path()))?;
+        let names = Names::build(self.headers())?;
         Ok(self.names.get_or_init(|| names))
     }
 }

@@ -1,6 +1,10 @@
 //! The scripts that the distributions of a bundle declare, for whoever runs one by its name.
 
-use super::{Bundle, BundleEntryPoint, BundleError, ScriptEntryPoint};
+use std::collections::BTreeMap;
+
+use super::{
+    Bundle, BundleEntryPoint, BundleError, Entry, ScriptEntryPoint, is_metadata_directory,
+};
 
 /// How many names a message lists.
 const SHOWN: usize = 20;
@@ -31,11 +35,21 @@ impl Bundle {
     /// # Errors
     /// [`BundleError`], when their metadata is not sound.
     pub fn scripts(&self) -> Result<Vec<ScriptEntryPoint>, BundleError> {
-        let mut scripts = Vec::new();
-        for directory in self.metadata_directories() {
-            if let Some(entry) = self.entry(&format!("{directory}/entry_points.txt"))? {
-                scripts.extend(ScriptEntryPoint::parse(&entry.read()?));
+        let mut found = BTreeMap::new();
+        // One walk: a program may be started by a script's name, and the sorted names of all entries,
+        // which are not needed for anything else then, would take longer.
+        for header in self.headers() {
+            let header = header?;
+            let directory = header.name.strip_suffix(b"/entry_points.txt");
+            let directory = directory.and_then(|name| std::str::from_utf8(name).ok());
+            if directory.is_some_and(|name| !name.contains('/') && is_metadata_directory(name)) {
+                // Of two entries with the same name the later one counts.
+                found.insert(header.name, Entry::new(self, header));
             }
+        }
+        let mut scripts = Vec::new();
+        for entry in found.values() {
+            scripts.extend(ScriptEntryPoint::parse(&entry.read()?));
         }
         scripts.sort();
         Ok(scripts)

@@ -376,3 +376,39 @@ fn clearing_removes_what_is_in_the_place_of_a_store() {
     }
     assert_eq!(find(&open(root.path()), 0), Some(code(0)));
 }
+
+#[test]
+fn no_lock_is_held_while_code_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    sealed(root.path(), 0..2);
+    let store = open(root.path());
+    insert(&store, 5..6);
+    for number in [0, 5] {
+        // What is unmarshalled may import, and so may what it replaces when it goes.
+        let inner = store.find(&key(number), |_| {
+            insert(&store, 10 + number..11 + number);
+            (find(&store, 1), find(&store, 5), find(&store, 10 + number))
+        });
+        let expected = (Some(code(1)), Some(code(5)), Some(code(10 + number)));
+        assert_eq!(inner, Some(expected), "{number}");
+    }
+}
+
+#[test]
+fn whoever_else_is_tidying_up_is_not_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    sealed(root.path(), 0..1);
+    let layout = root.path().join(LAYOUT);
+    let lock = super::housekeeping::TidyingLock::take(&layout).unwrap();
+    assert!(lock.is_some());
+    for number in 1..20 {
+        sealed(root.path(), number..number + 1);
+    }
+    assert_eq!(packs(root.path()).len(), 20, "nobody has put them together");
+    drop(lock);
+    // The file is still there, and no lock.
+    sealed(root.path(), 20..21);
+    assert_eq!(packs(root.path()).len(), 1);
+    let store = open(root.path());
+    assert!((0..21).all(|number| find(&store, number) == Some(code(number))));
+}

@@ -113,7 +113,7 @@ pub(super) fn cache(arguments: &CacheArguments) -> Result<(), Failure> {
     let action = arguments.action.as_ref().unwrap_or(&Action::Info);
     let mut outcome = Outcome::default();
     match action {
-        Action::Dir => return print_directory(),
+        Action::Dir => return print(format!("{}\n", cache_directory()?.display())),
         Action::Info => {
             let roots = look();
             return print(if json { to_json(&roots)? } else { describe(&roots) });
@@ -139,15 +139,15 @@ pub(super) fn cache(arguments: &CacheArguments) -> Result<(), Failure> {
     print(if json { to_json(&outcome)? } else { tell(action, &outcome) })
 }
 
-fn print_directory() -> Result<(), Failure> {
-    match cache_root() {
-        Some(root) => print(format!("{}\n", root.display())),
-        None => Err(Failure {
-            status: FAILED,
-            message: "failed to find a cache directory: none of MMPORT_ROOT, XDG_CACHE_HOME and HOME is set".into(),
-            next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
-        }),
-    }
+/// The directory that everything is kept below.
+pub(super) fn cache_directory() -> Result<PathBuf, Failure> {
+    cache_root().ok_or_else(|| Failure {
+        status: FAILED,
+        message:
+            "failed to find a cache directory: neither MMPORT_ROOT, XDG_CACHE_HOME nor HOME is set"
+                .into(),
+        next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
+    })
 }
 
 fn look() -> Vec<CachedRoot> {

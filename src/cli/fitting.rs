@@ -71,10 +71,17 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// An interpreter that was asked, and its answer.
+/// An interpreter that was asked, its answer, and whether the bundle fits it.
 struct Tried {
     executable: PathBuf,
     answer: Option<Candidate>,
+    fits: bool,
+}
+
+impl Tried {
+    fn has_mmport(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.has_mmport)
+    }
 }
 
 /// Runs the bundle at `path`, which does not fit this Python, by one that it fits; comes back with what
@@ -94,29 +101,22 @@ pub(super) fn run_elsewhere(
     let mut tried: Vec<Tried> = Vec::new();
     for executable in candidates(targets.iter().map(|target| &*target.version)) {
         let answer = ask(&executable);
-        let is_found = (answer.as_ref())
-            .is_some_and(|it| it.has_mmport && targets.iter().any(|target| it.fits(target)));
-        tried.push(Tried { executable, answer });
-        if is_found {
-            break;
+        let fits = answer.as_ref().is_some_and(|it| targets.iter().any(|target| it.fits(target)));
+        let found = Tried { executable, answer, fits };
+        if fits && found.has_mmport() {
+            let mut command = Command::new(&found.executable);
+            command.args(["-m", "mmport", "run"]);
+            command.args(entry.iter().flat_map(|entry| ["--entry", entry]));
+            return replaced_by(command.arg(path).args(arguments), &found, misfit);
         }
+        tried.push(found);
     }
-    let fitting = |tried: &&Tried| {
-        (tried.answer.as_ref()).is_some_and(|it| targets.iter().any(|target| it.fits(target)))
-    };
-    let with_mmport =
-        tried.iter().filter(fitting).find(|it| it.answer.as_ref().is_some_and(|it| it.has_mmport));
-    if let Some(found) = with_mmport {
-        let mut command = Command::new(&found.executable);
-        command.args(["-m", "mmport", "run"]);
-        command.args(entry.iter().flat_map(|entry| ["--entry", entry]));
-        return replaced_by(command.arg(path).args(arguments), found, misfit);
-    }
+    let fitting = tried.iter().find(|tried| tried.fits);
     // Plain Python knows nothing of what is asked for by variables.
     if entry.is_none()
         && !entry_variables().any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
         && runs_by_itself(&bundle)
-        && let Some(found) = tried.iter().find(fitting)
+        && let Some(found) = fitting
     {
         let mut command = Command::new(&found.executable);
         return replaced_by(command.arg(path).args(arguments), found, misfit);
@@ -198,11 +198,7 @@ fn replaced_by(command: &mut Command, found: &Tried, misfit: LaunchError) -> Fai
     failure
 }
 
-fn none_fits(
-    misfit: LaunchError,
-    tried: &[Tried],
-    fitting: impl FnMut(&&Tried) -> bool,
-) -> Failure {
+fn none_fits(misfit: LaunchError, tried: &[Tried], fitting: Option<&Tried>) -> Failure {
     let mut failure = Failure::from(misfit);
     let described = tried.iter().map(|tried| {
         let executable = tried.executable.display();
@@ -216,7 +212,7 @@ fn none_fits(
         true => "; there is no other python on PATH".to_owned(),
         false => format!("; tried instead: {}", described.join(", ")),
     });
-    if let Some(Tried { executable, .. }) = tried.iter().find(fitting) {
+    if let Some(Tried { executable, .. }) = fitting {
         failure.next_step = Some(format!(
             "install mmport for `{}`, which fits: plain Python runs only bundles with an entry point \
              of their own and without real files",

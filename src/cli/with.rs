@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use crate::build::{BuildRequest, Installer, Interruption, Progress, RequestedEntryPoint, build};
 use crate::embed::identity;
-use crate::native::{cache_root, create_private, is_own_directory};
+use crate::native::{create_private, is_own_directory};
 
+use super::cache::cache_directory;
 use super::failure::FAILED;
 use super::{Failure, Host};
 
@@ -97,13 +98,7 @@ fn is_local(requirement: &str) -> bool {
 }
 
 fn place(request: &WithRequest, python: &Path) -> Result<PathBuf, Failure> {
-    let root = cache_root().ok_or_else(|| Failure {
-        status: FAILED,
-        message:
-            "failed to find a cache directory: neither MMPORT_ROOT, XDG_CACHE_HOME nor HOME is set"
-                .into(),
-        next_step: Some("set MMPORT_ROOT to a directory that you may write to".into()),
-    })?;
+    let root = cache_directory()?;
     if root.exists() && !is_own_directory(&root) {
         return Err(Failure {
             status: FAILED,
