@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -310,6 +312,19 @@ def test_show_dis(cached: Cached, program: Path) -> None:
     assert outcome.status == 125
     assert "miss: it was never compiled" in outcome.stderr
     assert "mmport cache warm" in outcome.stderr
+
+
+def test_show_to_somebody_who_has_read_enough(cached: Cached, program: Path) -> None:
+    """As with other commands, that is no failure."""
+    cached.run(program)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [cached.mmport, "cache", "show", "shown.code", "--dis"]
+    with os.fdopen(writer, "wb") as closed:
+        outcome = subprocess.run(
+            command, env=cached.variables, stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
 
 
 def test_show_what_is_unknown(cached: Cached, program: Path) -> None:

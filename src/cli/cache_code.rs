@@ -137,7 +137,7 @@ fn print_instructions(shown: &Shown, disassemble: Disassembler) -> Result<(), Fa
         None => key.and_then(|key| marshalled_code(&cache_root()?, &key)),
     };
     match code {
-        Some(code) => Ok(disassemble(&code, shown.origin.as_deref().unwrap_or_default())?),
+        Some(code) => print(disassemble(&code, shown.origin.as_deref().unwrap_or_default())?),
         None => Err(Failure {
             status: FAILED,
             message: format!(

@@ -26,7 +26,6 @@ fn with_python<T>(work: impl FnOnce(Python<'_>) -> PyResult<T>) -> Result<T, Lau
         work(py).map_err(|error| LaunchError::Tool { message: full_message(&error) })
     });
     if !is_running {
-        // Flushes what was printed.
         finish(Ending::Status(0));
     }
     outcome
@@ -40,10 +39,10 @@ pub fn warm_cache(path: &Path) -> Result<Warmed, LaunchError> {
     with_python(|py| warm(py, path))
 }
 
-/// Prints the instructions of a marshalled code object, as one of the file at a path.
-pub type Disassembler<'work> = &'work dyn Fn(&[u8], &str) -> Result<(), LaunchError>;
+/// Shows the instructions of a marshalled code object, as one of the file at a path.
+pub type Disassembler<'work> = &'work dyn Fn(&[u8], &str) -> Result<String, LaunchError>;
 
-/// Runs `work` with what Python compiles for, if it keeps code objects at all, and with what prints
+/// Runs `work` with what Python compiles for, if it keeps code objects at all, and with what shows
 /// instructions.
 ///
 /// # Errors
@@ -53,10 +52,10 @@ pub fn with_target<T>(
 ) -> Result<T, LaunchError> {
     with_python(|py| {
         let target = running_target(py)?;
-        let print = |code: &[u8], path: &str| {
+        let show = |code: &[u8], path: &str| {
             disassemble(py, code, path)
                 .map_err(|error| LaunchError::Tool { message: full_message(&error) })
         };
-        Ok(work(target.as_ref(), &print))
+        Ok(work(target.as_ref(), &show))
     })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{IntoPyDict, PyBytes, PyString};
 
 use crate::bundle::{Bundle, Found, FoundKind};
 use crate::native::cache_root;
@@ -110,13 +110,15 @@ fn warm_directory(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
     Ok(warmed)
 }
 
-/// Prints the instructions of a marshalled code object, as `dis.dis` does. Its file name becomes `path`.
+/// The instructions of a marshalled code object, as `dis.dis` shows them. Its file name becomes `path`.
 ///
 /// # Errors
 /// What `marshal` raises for bytecode of another Python.
-pub fn disassemble(py: Python<'_>, marshalled: &[u8], path: &str) -> PyResult<()> {
+pub fn disassemble(py: Python<'_>, marshalled: &[u8], path: &str) -> PyResult<String> {
     let code = py.import("marshal")?.call_method1("loads", (PyBytes::new(py, marshalled),))?;
     Importlib::get(py)?.fix_co_filename(py, &code, path)?;
-    py.import("dis")?.call_method1("dis", (code,))?;
-    py.import("sys")?.getattr("stdout")?.call_method0("flush").map(drop)
+    let text = py.import("io")?.call_method0("StringIO")?;
+    let options = [("file", &text)].into_py_dict(py)?;
+    py.import("dis")?.call_method("dis", (code,), Some(&options))?;
+    text.call_method0("getvalue")?.extract()
 }
