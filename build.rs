@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 /// What Python said, by name.
 type Facts = BTreeMap<String, String>;
@@ -47,13 +48,11 @@ source = bytes.fromhex("{source}")
 print(marshal.dumps(compile(source, "<frozen importlib._bootstrap_external>", "exec", dont_inherit=True, optimize=0)).hex())
 "#;
 
-/// The module that is frozen, and what becomes of it.
-const FROZEN_SOURCE: &str = "src/python/subinterpreters.py";
-const FROZEN_CODE: &str = "subinterpreters.marshal";
+/// The modules that are frozen: their sources in `src/python`, by name.
+const FROZEN: [&str; 2] = ["boot", "subinterpreters"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed={FROZEN_SOURCE}");
     let config = pyo3_build_config::get();
     pyo3_build_config::use_pyo3_cfgs();
     pyo3_build_config::add_libpython_rpath_link_args();
@@ -68,7 +67,7 @@ fn main() {
             facts.insert(name.to_owned(), value.to_owned());
         }
     }
-    freeze(config);
+    FROZEN.iter().for_each(|name| freeze(config, name));
     // Set by maturin, which builds the extension module and no binary; and by who builds the binary
     // for a static libpython, because pyo3 would link that into the extension module too.
     let pyo3_links = std::env::var_os("PYO3_BUILD_EXTENSION_MODULE").is_none();
@@ -84,16 +83,21 @@ fn main() {
         (false, _) if has_library(config, &facts) => link_executables(config, &facts),
         (false, _) => {} // Enough for the extension module.
     }
+    reserve_search_path(config, &facts);
+    let makes_executables = pyo3_links || has_library(config, &facts);
+    compile_head(makes_executables);
 }
 
-/// Compiles the module that subinterpreters run.
-fn freeze(config: &pyo3_build_config::InterpreterConfig) {
-    let source = std::fs::read(FROZEN_SOURCE)
-        .unwrap_or_else(|error| panic!("reading `{FROZEN_SOURCE}` failed: {error}"));
+/// Compiles a module that is frozen.
+fn freeze(config: &pyo3_build_config::InterpreterConfig, name: &str) {
+    let path = format!("src/python/{name}.py");
+    println!("cargo:rerun-if-changed={path}");
+    let source =
+        std::fs::read(&path).unwrap_or_else(|error| panic!("reading `{path}` failed: {error}"));
     let digits: String = source.iter().map(|byte| format!("{byte:02x}")).collect();
     let output = config
         .run_python_script(&COMPILE.replace("{source}", &digits))
-        .unwrap_or_else(|error| panic!("compiling `{FROZEN_SOURCE}` failed: {error}"));
+        .unwrap_or_else(|error| panic!("compiling `{path}` failed: {error}"));
     let digits = output.trim().as_bytes();
     let code: Vec<u8> = digits
         .chunks(2)
@@ -104,8 +108,61 @@ fn freeze(config: &pyo3_build_config::InterpreterConfig) {
         })
         .collect();
     let directory = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    std::fs::write(Path::new(&directory).join(FROZEN_CODE), code)
-        .unwrap_or_else(|error| panic!("writing `{FROZEN_CODE}` failed: {error}"));
+    let output = Path::new(&directory).join(format!("{name}.marshal"));
+    std::fs::write(&output, code)
+        .unwrap_or_else(|error| panic!("writing `{}` failed: {error}", output.display()));
+}
+
+/// Gives the binary a search path that is long enough to be replaced by that of a standalone executable's
+/// runtime.
+fn reserve_search_path(config: &pyo3_build_config::InterpreterConfig, facts: &Facts) {
+    const LONG_ENOUGH: usize = 16;
+    let directory = config.lib_dir().unwrap_or_else(|| fact(facts, "LIBDIR"));
+    let mut path = directory.to_owned();
+    while path.len() < LONG_ENOUGH {
+        path.push_str("/.");
+    }
+    if directory.starts_with('/') {
+        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{path}");
+    }
+}
+
+/// Compiles the head of standalone executables; it is empty where only the extension module is built.
+fn compile_head(makes_executables: bool) {
+    const SOURCES: [&str; 4] = [
+        "src/standalone/head/main.rs",
+        "src/standalone/manifest.rs",
+        "src/standalone/runtime.rs",
+        "src/native/root.rs",
+    ];
+    SOURCES.iter().for_each(|source| println!("cargo:rerun-if-changed={source}"));
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let directory = variable("OUT_DIR");
+    let head = Path::new(&directory).join("head");
+    if !makes_executables {
+        std::fs::write(&head, [])
+            .unwrap_or_else(|error| panic!("writing the head failed: {error}"));
+        return;
+    }
+    // Rust's standard library asks for libgcc_s, which is no part of the C library: what it needs of it
+    // is linked in.
+    let libraries = Path::new(&directory).join("libraries");
+    let script = libraries.join("libgcc_s.so");
+    std::fs::create_dir_all(&libraries)
+        .and_then(|()| std::fs::write(script, "INPUT(-lgcc_eh -lgcc)\n"))
+        .unwrap_or_else(|error| panic!("writing a linker script failed: {error}"));
+    let mut rustc = Command::new(variable("RUSTC"));
+    rustc.args(["--edition=2024", "--crate-name=head", "--crate-type=bin", "--target"]);
+    rustc.arg(variable("TARGET"));
+    for option in ["opt-level=s", "panic=abort", "lto=fat", "codegen-units=1", "strip=symbols"] {
+        rustc.arg("-C").arg(option);
+    }
+    if let Some(linker) = std::env::var_os("RUSTC_LINKER") {
+        rustc.arg("-C").arg(format!("linker={}", linker.to_string_lossy()));
+    }
+    rustc.arg("-L").arg(&libraries).arg("-o").arg(&head).arg(SOURCES[0]);
+    let status = rustc.status().unwrap_or_else(|error| panic!("starting rustc failed: {error}"));
+    assert!(status.success(), "compiling the head of standalone executables failed");
 }
 
 /// A fact by name; empty where Python had none.

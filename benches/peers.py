@@ -84,6 +84,16 @@ ABILITIES = {
 }
 """Arguments of the application, and what it needs for them."""
 
+WAYS = {
+    "mmport": (),
+    "mmport, standalone": ("--standalone",),
+    "mmport, standalone, minimal": (
+        *("--standalone", "--stdlib", "minimal", "--trace", ""),
+        *(option for ability in ABILITIES for option in ("--trace", ability)),
+    ),
+}
+"""What mmport makes, and the options for it."""
+
 OWN_DIRECTORY = ("HOME", "TMPDIR", "SHIV_ROOT", "PEX_ROOT", "MMPORT_ROOT")
 """Where a process may leave files."""
 
@@ -171,13 +181,14 @@ def make(preparation: Preparation) -> list[Peer]:
         preparation.pip(tools.parent, "install", "--quiet", *packages)
         pack(preparation, project, tools, products)
         stamp.write()
-    bundle = products / "mmport" / "peer"
-    bundle.parent.mkdir(exist_ok=True)
-    target = ["--python", preparation.python, "-o", bundle]
     progress("packing with mmport")
-    checked_output(
-        [preparation.mmport, "build", "--quiet", "--project", project, "-c", "peer", *target]
-    )
+    made: dict[str, Path] = {}
+    for name, options in WAYS.items():
+        made[name] = products / name / "peer"
+        made[name].parent.mkdir(exist_ok=True)
+        target = ["--python", preparation.python, "-o", made[name]]
+        build = [preparation.mmport, "build", "--quiet", "--project", project, "-c", "peer"]
+        checked_output([*build, *options, *target])
     plain = preparation.empty_environment()
     path = {"PATH": os.pathsep.join([str(preparation.mmport.parent), os.environ["PATH"]])}
     return [
@@ -187,7 +198,7 @@ def make(preparation: Preparation) -> list[Peer]:
         Peer("PEX", products / "peer.pex", [plain, products / "peer.pex"]),
         Peer("PEX, venv mode", products / "venv.pex", [plain, products / "venv.pex"]),
         Peer("PyInstaller, one file", products / "peer.frozen", [products / "peer.frozen"]),
-        Peer("mmport", bundle, [bundle], path),
+        *(Peer(name, bundle, [bundle], path) for name, bundle in made.items()),
     ]
 
 

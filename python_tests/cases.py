@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import Names, Runner, files_below, names_in_bundle, names_in_venv, write_files
+from empty_root import in_empty_root
+from support import Names, Runner, Word, files_below, names_in_bundle, names_in_venv, write_files
 
 if TYPE_CHECKING:
     from conftest import Build, VenvOf
@@ -49,6 +51,8 @@ class Case:
     variables: Mapping[str, str] = field(default_factory=dict)
     # Part of the quick subset.
     quick: bool = False
+    # Why it needs more of a machine than the C library; empty where it does not.
+    needs: str = ""
 
 
 def mask(text: str, changing: tuple[str, ...]) -> str:
@@ -66,6 +70,8 @@ class Session:
     command: tuple[Path | str, ...]
     names: Names
     run: Runner
+    # Makes a command of one that runs it elsewhere.
+    wrap: Callable[[list[Word]], list[Word]] = list
 
     def observations(self) -> dict[str, str | bytes | None]:
         """Return what each command and the created files came to, with common names."""
@@ -77,8 +83,7 @@ class Session:
         seen: dict[str, str | bytes | None] = {}
         for command in self.case.commands:
             outcome = self.run(
-                *self.command,
-                *command.arguments,
+                *self.wrap([*self.command, *command.arguments]),
                 stdin=command.stdin,
                 cwd=work,
                 HOME=str(home),
@@ -140,10 +145,42 @@ class Comparison:
         in_bundle = Session(case, (self.mmport, "run", bundle), names, self.run)
         names = names_in_venv(venv.place, program)
         in_venv = Session(case, (venv.place / "bin" / program,), names, self.run)
-        expected = in_venv.observations()
-        found = in_bundle.observations()
-        assert list(found) == list(expected), "not the same files"
-        for title in expected:
-            assert found[title] == expected[title], differences(
-                title, found[title], expected[title]
-            )
+        demand_same(in_bundle, in_venv)
+
+    def in_empty_root(self, case: Case) -> None:
+        """Demand the same of a standalone executable where nothing but the C library is."""
+        # There are no descriptions of terminals and no locales either.
+        absent = {"TERM": "none", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "1"}
+        case = replace(case, variables={**case.variables, **absent})
+        venv = self.venv_of(case.requirements)
+        program = case.script or "python"
+        entry = ["--script", case.script] if case.script else []
+        app = self.build("--standalone", "-r", venv.lock, *entry, *case.build, name=program)
+        base = Path(os.__file__).parent
+        standalone = Session(
+            case,
+            (app,),
+            names_in_bundle(app, self.root).also(
+                {
+                    rf"{re.escape(str(self.root))}/trees-v2/[0-9a-f]{{32}}/site-packages"
+                    rf"/\.python/lib/python3\.\d+": "<library>",
+                    rf"{re.escape(str(app))}/\.python/lib/python3\.\d+": "<library>",
+                }
+            ),
+            self.run,
+            lambda command: in_empty_root(
+                self.run.cwd / "root", [app.parent, self.root, self.run.cwd], *command
+            ),
+        )
+        names = names_in_venv(venv.place, program).also({re.escape(str(base)): "<library>"})
+        in_venv = Session(case, (venv.place / "bin" / program,), names, self.run)
+        demand_same(standalone, in_venv)
+
+
+def demand_same(this: Session, that: Session) -> None:
+    """Demand the same of two ways to run a case."""
+    expected = that.observations()
+    found = this.observations()
+    assert list(found) == list(expected), "not the same files"
+    for title in expected:
+        assert found[title] == expected[title], differences(title, found[title], expected[title])

@@ -95,6 +95,10 @@ class Names:
     places: Mapping[str | Path, str] = field(default_factory=dict)
     patterns: Mapping[str, str] = field(default_factory=dict)
 
+    def also(self, patterns: Mapping[str, str]) -> Names:
+        """Return what replaces these patterns first."""
+        return replace(self, patterns={**patterns, **self.patterns})
+
     def __call__(self, text: str) -> str:
         for pattern, name in self.patterns.items():
             text = re.sub(pattern, name, text)

@@ -216,6 +216,7 @@ CASES = [
     ),
     Case(
         name="ansible-core",
+        needs="a shell on the machine that it manages",
         requirements=("ansible-core==2.17.14",),
         script="ansible",
         commands=(
@@ -233,6 +234,7 @@ CASES = [
     ),
     Case(
         name="poetry",
+        needs="a Python on the machine that it manages",
         requirements=("poetry==2.2.1",),
         script="poetry",
         files={"thing/pyproject.toml": POETRY_PROJECT, "thing/thing.py": "x = 1\n"},
@@ -253,6 +255,7 @@ CASES = [
     ),
     Case(
         name="pip",
+        needs="the package index",
         requirements=("pip==25.2",),
         script="pip",
         files={
@@ -353,3 +356,9 @@ CASES = [
 def test_from_a_bundle_as_from_a_virtual_environment(case: Case, comparison: Comparison) -> None:
     """Same output, status and files, from the same distributions."""
     comparison(case)
+
+
+@each([case for case in CASES if not case.needs])
+def test_standalone_in_an_empty_root(case: Case, comparison: Comparison) -> None:
+    """The same where there is no Python, and nothing but the C library."""
+    comparison.in_empty_root(case)

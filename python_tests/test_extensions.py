@@ -670,3 +670,16 @@ def test_subinterpreters(
     assert outcomes == 2 * [plain]
     assert "package.inner multi-phase" in plain
     assert "pure source 1 <packages>/pure.py" in plain
+
+
+def test_subinterpreter_that_is_left(application: Callable[..., Application]) -> None:
+    """One that is there when the process ends ends with it, with what it has written."""
+    main = (
+        "import sys\n"
+        "name = '_interpreters' if sys.version_info >= (3, 13) else '_xxsubinterpreters'\n"
+        "interpreters = __import__(name)\n"
+        "interpreter = interpreters.create()\n"
+        "interpreters.run_string(interpreter, 'print(\"inside\")')\n"
+    )
+    it = application(main)
+    assert it.bundled() == it.plain()

@@ -1,7 +1,7 @@
 //! Python imports served by Rust from memory-mapped zip bundles.
 //!
 //! ```text
-//! command line ──► embed ──► python (bridge) ──► core: bundle · bytecode · native · trace
+//! command line ──► embed ──► python (bridge) ──► core: bundle · bytecode · native · standalone · trace
 //! ```
 //!
 //! Arrows go one way only. The core never names pyo3 and can be used and tested without Python;
@@ -20,4 +20,5 @@ pub mod embed;
 pub mod extension;
 pub mod native;
 pub mod python;
+pub mod standalone;
 pub mod trace;

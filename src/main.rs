@@ -1,7 +1,8 @@
 //! The `mmport` command, with an interpreter inside.
 //!
 //! Started by a name that begins with `python` from a bundle's environment, it is that bundle's
-//! Python instead; started by a name of Python's from anywhere else, it is plain Python.
+//! Python instead; started by a name of Python's from anywhere else, it is plain Python. Started by the
+//! head of a standalone executable, it runs that.
 //!
 //! There is no Rust `main`: the start-up code around one opens standard streams that are closed and
 //! ignores SIGPIPE, and Python and its programs would see both.
@@ -13,17 +14,19 @@ use std::ffi::{OsString, c_char, c_int};
 use mmport::cli::{self, Failure, Host};
 use mmport::embed;
 
-/// Where the C library starts the program.
+/// Where the C library starts the program. CPython may end the main thread from within, where the process
+/// ends and other interpreters are left: that unwinds through here, as through `main` of `python`.
 // SAFETY: the name is that of the C entry point, which nothing else in this program defines.
 #[unsafe(no_mangle)]
-pub extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
+pub extern "C-unwind" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let started = mmport::trace::start_log().map_err(Failure::from).and_then(|()| {
-        let started = match embed::run_as_python(&arguments)? {
-            None => embed::run_linked_python(&arguments)?,
-            started => started,
-        };
-        Ok(started)
+        for run in [embed::run_standalone, embed::run_as_python, embed::run_linked_python] {
+            if let Some(status) = run(&arguments)? {
+                return Ok(Some(status));
+            }
+        }
+        Ok(None)
     });
     match started {
         Ok(Some(status)) => status,

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::standalone::StandaloneError;
 use crate::bundle::available_scripts;
 
 /// Exit status of a command line that cannot be meant.
@@ -120,6 +121,10 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
+
+    /// A bundle cannot be made a standalone executable.
+    #[error(transparent)]
+    Standalone(#[from] StandaloneError),
 
     /// The interpreter does not say what it is.
     #[error("ask `{}` what it is: {found}", program.display())]
@@ -314,6 +319,7 @@ impl BuildError {
             | Self::UnknownPlatform { .. }
             | Self::VenvForPlatform { .. }
             | Self::VenvForSeveral { .. } => USAGE,
+            Self::Standalone(error) if error.is_usage() => USAGE,
             Self::ScriptNotFound { .. } | Self::ModuleNotFound { .. } => ENTRY_POINT_NOT_FOUND,
             Self::Interrupted { signal } => 128_u8.saturating_add(*signal),
             _ => FAILED,
@@ -351,6 +357,7 @@ impl BuildError {
             Self::Probe { .. } | Self::UnsupportedPython { .. } => {
                 "name an installed CPython 3.10 or later with --python".to_owned()
             }
+            Self::Standalone(error) => return error.next_step(),
             Self::NoInstaller { program } => format!(
                 "install uv, or give this Python its pip: {} -m ensurepip",
                 program.display()

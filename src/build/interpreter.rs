@@ -110,6 +110,12 @@ impl Interpreter {
         format!("{}.{}", self.major, self.minor)
     }
 
+    /// Version with all its parts, as `3.11.7`.
+    #[must_use]
+    pub fn full_version(&self) -> String {
+        format!("{}.{}", self.version(), self.micro)
+    }
+
     /// What a bundle says about the interpreter that it is for.
     #[must_use]
     pub fn target(&self, native: bool) -> TargetPython {

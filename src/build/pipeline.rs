@@ -3,7 +3,7 @@
 //! compiling and writing.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -55,9 +55,10 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     let start = Instant::now();
     let mut times = BuildTimes::default();
     request.check()?;
-    let output = Output::create(&request.output, request.shebang.is_some())?;
+    let output = Output::create(&request.output, request.is_executable())?;
     let interpreters = Interpreters::probe(request)?;
     let interpreter = &interpreters.first;
+    request.standalone.as_ref().map_or(Ok(()), |standalone| standalone.check(interpreter))?;
 
     let mut tree = Tree::default();
     let mut warnings = Vec::new();
@@ -92,6 +93,20 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
             tree.set(MAIN_SOURCE, text.into_bytes());
         }
     }
+    let standalone = match &request.standalone {
+        Some(standalone) => {
+            progress.begin("looking through the standard library");
+            let path = search_path(request, interpreter, &installed)?;
+            Some(standalone.add_python(
+                interpreter,
+                entry.as_ref(),
+                &path,
+                &mut tree,
+                &mut warnings,
+            )?)
+        }
+        None => None,
+    };
     let records = Record::all(&tree)?;
     let distributions = distributions(&tree)?;
     times.collect = since.elapsed();
@@ -109,9 +124,14 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         data: data_directories(&tree, &records),
         libraries: native.then_some(libraries),
         site,
+        standalone: standalone.as_ref().map(|standalone| standalone.information.clone()),
     };
-    let mut writer =
-        BundleWriter::begin(output.path(), output.file()?, request.shebang.as_deref())?;
+    let head = match (standalone, &request.shebang) {
+        (Some(standalone), _) => standalone.head,
+        (None, Some(line)) => format!("#!{line}\n").into_bytes(),
+        (None, None) => Vec::new(),
+    };
+    let mut writer = BundleWriter::begin(output.path(), output.file()?, &head)?;
     writer.add_stored(INFORMATION_ENTRY, information_text(&information).as_bytes())?;
 
     let since = Instant::now();
@@ -145,6 +165,20 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         information,
         times,
     })
+}
+
+/// The directories with what goes into the bundle.
+fn search_path(
+    request: &BuildRequest,
+    interpreter: &Interpreter,
+    installed: &[Option<tempfile::TempDir>],
+) -> Result<Vec<PathBuf>, BuildError> {
+    let mut path = request.sources.clone();
+    path.extend(installed.iter().flatten().map(|directory| directory.path().to_owned()));
+    if let Some(venv) = &request.venv {
+        path.extend(venv::site_packages(venv, interpreter)?);
+    }
+    Ok(path)
 }
 
 /// Takes everything that goes into the bundle into `tree`; returns what is left for its start.

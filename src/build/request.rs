@@ -7,6 +7,7 @@ use super::error::BuildError;
 use super::install::Installer;
 use super::interruption::Interruption;
 use super::platform::Platform;
+use super::standalone::StandaloneRequest;
 use crate::bundle::Compression;
 
 /// The `#!` line, without `#!`, of a bundle for which no other was asked.
@@ -47,6 +48,8 @@ pub struct BuildRequest {
     pub libraries: Option<Compression>,
     /// The installer; `None` takes `uv` where it is on `PATH`, else the interpreter's `pip`.
     pub installer: Option<Installer>,
+    /// The Python to put in, for an executable that needs none.
+    pub standalone: Option<StandaloneRequest>,
     /// What may stop the build.
     pub interruption: Interruption,
 }
@@ -72,6 +75,7 @@ impl BuildRequest {
             no_materialize: Vec::new(),
             libraries: None,
             installer: None,
+            standalone: None,
             interruption: Interruption::default(),
         }
     }
@@ -83,6 +87,11 @@ impl BuildRequest {
             && self.requirement_files.is_empty()
             && self.projects.is_empty()
             && self.wheels.is_empty())
+    }
+
+    /// Whether what is written can be started by its name.
+    pub(super) fn is_executable(&self) -> bool {
+        self.shebang.is_some() || self.standalone.is_some()
     }
 
     /// Whether the request is complete and everything that it names exists.

@@ -51,21 +51,16 @@ pub(super) struct BundleWriter {
 }
 
 impl BundleWriter {
-    /// Begins a bundle in `file`, with a shebang line if there is one. `path` is for messages.
+    /// Begins a bundle in `file`, behind `head`: a shebang line, a program, or nothing. `path` is for
+    /// messages.
     ///
     /// # Errors
     ///
     /// [`BuildError::Output`].
-    pub(super) fn begin(
-        path: &Path,
-        file: File,
-        shebang: Option<&str>,
-    ) -> Result<Self, BuildError> {
+    pub(super) fn begin(path: &Path, file: File, head: &[u8]) -> Result<Self, BuildError> {
         let abandon = Abandon::default();
         let mut inner = CountingWriter::new(file, &abandon);
-        if let Some(line) = shebang {
-            writeln!(inner, "#!{line}").map_err(|source| output_error(path, source))?;
-        }
+        inner.write_all(head).map_err(|source| output_error(path, source))?;
         Ok(Self {
             abandon,
             path: path.to_owned(),
@@ -350,7 +345,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.pyz");
         let file = File::create(&path).unwrap();
-        let mut writer = BundleWriter::begin(&path, file, Some("/usr/bin/env x")).unwrap();
+        let mut writer = BundleWriter::begin(&path, file, b"#!/usr/bin/env x\n").unwrap();
         writer.add_stored("mmport.json", b"{}").unwrap();
         for length in 0..40 {
             let name = format!("m{}.pyc", "x".repeat(length));
@@ -412,7 +407,7 @@ mod tests {
     fn a_full_disk_is_one_error() {
         let path = Path::new("/dev/full");
         let file = File::options().write(true).open(path).unwrap();
-        let mut writer = BundleWriter::begin(path, file, None).unwrap();
+        let mut writer = BundleWriter::begin(path, file, &[]).unwrap();
         let big = item(&vec![1; 1 << 20], false);
         let result = writer.add_items(&[("big", &big, Compression::Stored)], |_| Ok(()));
         let result = result.and_then(|()| writer.finish().map(drop));

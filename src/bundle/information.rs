@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Compression;
+use super::{Compression, StandalonePython};
 
 /// Name of the entry.
 pub const INFORMATION_ENTRY: &str = "mmport.json";
@@ -46,6 +46,9 @@ pub struct BuildInformation {
     /// What `site` would do for the installed distributions when Python starts.
     #[serde(default, skip_serializing_if = "SiteSetup::is_empty")]
     pub site: SiteSetup,
+    /// The Python inside, in a standalone executable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standalone: Option<StandalonePython>,
 }
 
 impl BuildInformation {

@@ -18,7 +18,14 @@ pub struct Distribution {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Its licence, as its metadata says it: an SPDX expression (PEP 639), or what came before that.
+    pub license: Option<String>,
 }
+
+/// What classifiers of licences begin with.
+const LICENSE_CLASSIFIER: &str = "License :: ";
+/// What older metadata says for nothing.
+const UNKNOWN: &str = "UNKNOWN";
 
 impl Distribution {
     /// The distribution that the headers of `metadata` (a `METADATA` or `PKG-INFO`) describe; where
@@ -26,18 +33,28 @@ impl Distribution {
     #[must_use]
     pub fn parse(directory: &str, metadata: &[u8]) -> Self {
         let metadata = String::from_utf8_lossy(metadata);
-        let header = |wanted: &str| {
+        let headers = |wanted: &'static str| {
             (metadata.lines())
                 .take_while(|line| !line.trim().is_empty())
                 .filter_map(|line| line.split_once(':'))
-                .find(|(key, _)| key.eq_ignore_ascii_case(wanted))
+                .filter(move |(key, _)| key.eq_ignore_ascii_case(wanted))
                 .map(|(_, value)| value.trim().to_owned())
         };
+        let header = |wanted| headers(wanted).next();
+        let classifiers: Vec<String> = headers("Classifier")
+            .filter_map(|text| {
+                text.strip_prefix(LICENSE_CLASSIFIER)?.rsplit(" :: ").next().map(str::to_owned)
+            })
+            .collect();
+        let license = header("License-Expression")
+            .or_else(|| (!classifiers.is_empty()).then(|| classifiers.join(", ")))
+            .or_else(|| header("License").filter(|text| !text.is_empty() && text != UNKNOWN));
         let stem = directory.rsplit_once('.').map_or(directory, |(stem, _)| stem);
         let (name, version) = stem.split_once('-').unwrap_or((stem, ""));
         Self {
             name: header("Name").unwrap_or_else(|| name.to_owned()),
             version: header("Version").unwrap_or_else(|| version.to_owned()),
+            license,
         }
     }
 }
@@ -82,13 +99,35 @@ impl ScriptEntryPoint {
 mod tests {
     use super::*;
 
+    fn distribution(name: &str, version: &str, license: Option<&str>) -> Distribution {
+        let license = license.map(str::to_owned);
+        Distribution { name: name.into(), version: version.into(), license }
+    }
+
+    #[test]
+    fn licences_are_read_from_the_most_telling_header() {
+        for (headers, expected) in [
+            ("License-Expression: MIT\nLicense: no\n", Some("MIT")),
+            (
+                "License: text\nClassifier: License :: OSI Approved :: MIT License\n",
+                Some("MIT License"),
+            ),
+            ("License: BSD\nClassifier: Topic :: Software\n", Some("BSD")),
+            ("License: UNKNOWN\n", None),
+            ("Name: a\n\nLicense: in the description\n", None),
+        ] {
+            let found = Distribution::parse("a-1.dist-info", headers.as_bytes());
+            assert_eq!(found, distribution("a", "1", expected), "{headers}");
+        }
+    }
+
     #[test]
     fn headers_come_before_the_directory_name() {
         let metadata = "Metadata-Version: 2.1\nName: Foo-Bar\nversion: 1.0\n\nName: no header\n";
         let found = Distribution::parse("foo_bar-2.0.dist-info", metadata.as_bytes());
-        assert_eq!(found, Distribution { name: "Foo-Bar".into(), version: "1.0".into() });
+        assert_eq!(found, distribution("Foo-Bar", "1.0", None));
         let found = Distribution::parse("foo_bar-2.0.dist-info", b"");
-        assert_eq!(found, Distribution { name: "foo_bar".into(), version: "2.0".into() });
+        assert_eq!(found, distribution("foo_bar", "2.0", None));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod names;
 mod open;
 mod place;
 mod scripts;
+mod standalone;
 mod suffixes;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,10 @@ pub use open::Bundle;
 use open::decode_name;
 pub use place::join_place;
 pub use scripts::{available_scripts, nearest_first, parse_object};
+pub use standalone::{
+    Component, LIBRARY_DIRECTORY, PYTHON_DIRECTORY, StandalonePython, StandardLibraryExtent,
+    standard_library_directory,
+};
 pub use suffixes::{Suffixes, is_python_file, is_shared_library};
 pub use zip_directory::{ZipDirectoryError, ZipEntry, ZipRules, read_zip_directory};
 pub use zip_file::{ZipDataError, ZipFile};

@@ -56,7 +56,7 @@ pub fn main(arguments: Vec<OsString>, host: Host) -> i32 {
         }
     };
     let outcome = start_log().map_err(Failure::from).and_then(|()| match command {
-        Command::Build(arguments) => super::build::build(*arguments, &host.python()?).map(|()| 0),
+        Command::Build(arguments) => super::build::build(*arguments, host).map(|()| 0),
         Command::Run(arguments) => super::run::run(arguments, host),
         Command::Python(arguments) => super::python::python(arguments, host),
         Command::Inspect(arguments) => super::inspect::inspect(&arguments).map(|()| 0),

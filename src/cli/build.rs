@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::Failure;
 use super::inspect::counted;
+use super::{Failure, Host};
 use crate::build::{
-    BuildError, BuildReport, BuildRequest, DEFAULT_SHEBANG, FileCarrier, Installer, Interruption,
-    Platform, Progress, RequestedEntryPoint, build as build_bundle,
+    BuildError, BuildReport, BuildRequest, DEFAULT_SHEBANG, EmbeddedPython, FileCarrier, Installer,
+    Interruption, Platform, Progress, RequestedEntryPoint, StandaloneError, StandaloneRequest,
+    TracedRun, build as build_bundle,
 };
-use crate::bundle::{BundleEntryPoint, Compression};
+use crate::bundle::{BundleEntryPoint, Compression, StandardLibraryExtent};
+use crate::embed::identity;
 
 /// Rejected sources and warnings that a summary names before it only counts.
 const NAMED: usize = 5;
@@ -85,6 +87,23 @@ pub struct BuildArguments {
     #[arg(long, value_name = "GLOB")]
     no_materialize: Vec<String>,
 
+    /// Put Python in as well: an executable that runs where none is installed
+    #[arg(long, conflicts_with_all = ["shebang", "no_shebang", "platforms"])]
+    standalone: bool,
+
+    /// How much of the standard library a standalone executable has
+    #[arg(long, value_name = "EXTENT", value_enum, default_value_t, requires = "standalone")]
+    stdlib: StandardLibrary,
+
+    /// Also put this module or package of the standard library in (repeatable)
+    #[arg(long, value_name = "NAME", requires = "standalone")]
+    stdlib_module: Vec<String>,
+
+    /// Run the program with these arguments to see what it imports, for `--stdlib minimal`
+    /// (repeatable); without, its module is imported
+    #[arg(long, value_name = "ARGUMENTS", requires = "standalone", allow_hyphen_values = true)]
+    trace: Vec<String>,
+
     /// How extension modules and shared libraries are kept in the bundle
     #[arg(long, value_name = "METHOD", value_enum, default_value_t)]
     libraries: Libraries,
@@ -92,6 +111,16 @@ pub struct BuildArguments {
     /// Print errors only
     #[arg(short = 'q', long)]
     quiet: bool,
+}
+
+/// How much of the standard library goes along.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum StandardLibrary {
+    /// All of it, without its own tests
+    #[default]
+    All,
+    /// What the program is seen to import, and what every program may need
+    Minimal,
 }
 
 /// Ways to keep libraries.
@@ -120,15 +149,18 @@ impl Libraries {
     }
 }
 
-/// Runs `mmport build`. `default_python` is built for when no `--python` is given.
+/// Runs `mmport build`. The Python of `host` is built for when no `--python` is given.
 ///
 /// # Errors
 ///
 /// A [`Failure`] with status 2 for what cannot be meant, 127 for an entry point that does not
 /// exist, 128 and the signal's number for an interrupted build, 125 for everything else.
-pub fn build(arguments: BuildArguments, default_python: &Path) -> Result<(), Failure> {
+pub fn build(arguments: BuildArguments, host: Host) -> Result<(), Failure> {
     let quiet = arguments.quiet;
-    let request = request(arguments, default_python)?;
+    if arguments.standalone && host == Host::Running {
+        return Err(BuildError::from(StandaloneError::NoHead).into());
+    }
+    let request = request(arguments, &host.python()?)?;
     let progress = if quiet { Progress::silent() } else { Progress::on_standard_error() };
     let report = build_bundle(&request, &progress)?;
     if !quiet {
@@ -143,6 +175,15 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
         .or(arguments.entry_point.map(RequestedEntryPoint::Object))
         .or(arguments.module.map(RequestedEntryPoint::Module));
     let mut pythons = arguments.python.into_iter();
+    let standalone = arguments.standalone.then(|| StandaloneRequest {
+        python: embedded_python(),
+        extent: match arguments.stdlib {
+            StandardLibrary::All => StandardLibraryExtent::All,
+            StandardLibrary::Minimal => StandardLibraryExtent::Minimal,
+        },
+        modules: arguments.stdlib_module,
+        runs: arguments.trace.iter().map(|text| TracedRun::parse(text)).collect(),
+    });
     Ok(BuildRequest {
         requirements: arguments.requirements,
         requirement_files: arguments.requirement_files,
@@ -164,8 +205,20 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
         no_materialize: arguments.no_materialize,
         libraries: arguments.libraries.compression(),
         installer: Installer::from_environment()?,
+        standalone,
         interruption: Interruption::from_signals()?,
     })
+}
+
+/// The Python that this program embeds.
+fn embedded_python() -> EmbeddedPython {
+    EmbeddedPython {
+        program: std::env::current_exe().unwrap_or_default(),
+        version: identity::FULL_VERSION.to_owned(),
+        soabi: identity::SOABI.to_owned(),
+        standard_library: identity::STDLIB.into(),
+        extension_modules: identity::DYNLOAD.into(),
+    }
 }
 
 /// What was built, as lines.

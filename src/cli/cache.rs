@@ -20,6 +20,8 @@ use crate::native::{
     path_as_text, remove_unless_in_use, store_roots, sweep,
 };
 
+use crate::standalone::cached_runtimes;
+
 use super::cache_code::{self, ShowArguments};
 use super::failure::FAILED;
 use super::inspect::{bytes, counted, print, to_json};
@@ -73,6 +75,8 @@ struct CachedRoot {
     root: PathBuf,
     trees: Vec<CachedTree>,
     environments: Vec<CachedItem>,
+    /// Those of standalone executables.
+    runtimes: Vec<CachedItem>,
     bundles: Vec<CachedItem>,
     code_objects: StoreUsage,
     /// Everything together, each content counted once.
@@ -167,10 +171,20 @@ fn look_below(root: PathBuf, mapped: &BTreeSet<PathBuf>) -> CachedRoot {
         bundle,
         path,
     };
-    let environments = cached_environments(&root)
+    let environments = cached_environments(&root);
+    let runtimes = cached_runtimes(&root)
         .into_iter()
-        .map(|(prefix, bundle)| item(prefix, bundle))
+        .map(|runtime| {
+            // Needed as long as there is an executable that it was brought out from.
+            let executable = environments.iter().find_map(|(prefix, bundle)| {
+                let program = std::fs::read_link(prefix.join("bin/python")).ok()?;
+                bundle.clone().filter(|bundle| program.starts_with(&runtime) && bundle.is_file())
+            });
+            item(runtime, executable)
+        })
         .collect();
+    let environments =
+        environments.into_iter().map(|(prefix, bundle)| item(prefix, bundle)).collect();
     let bundles = directories_in(&root.join(with::LAYOUT))
         .filter(|directory| !is_hidden(directory)) // one that is being made
         .map(|directory| {
@@ -180,7 +194,7 @@ fn look_below(root: PathBuf, mapped: &BTreeSet<PathBuf>) -> CachedRoot {
         .collect();
     let total = Usage::below(&root, &mut BTreeSet::new());
     let code_objects = store_usage(&root);
-    CachedRoot { root, trees, environments, bundles, code_objects, total }
+    CachedRoot { root, trees, environments, runtimes, bundles, code_objects, total }
 }
 
 fn first_file(directory: &Path) -> Option<PathBuf> {
@@ -207,8 +221,9 @@ fn remove(
             outcome.remove(environment)?;
         }
     }
-    for bundle in root.bundles.iter().filter(|bundle| everything || bundle.bundle.is_none()) {
-        outcome.remove(bundle)?;
+    let without_bundle = root.bundles.iter().chain(&root.runtimes);
+    for item in without_bundle.filter(|item| everything || item.bundle.is_none()) {
+        outcome.remove(item)?;
     }
     sweep(&root.root).map_err(failed(&root.root))?;
     remove_code().map_err(failed(&bytecode_directory(&root.root)))?;
@@ -278,9 +293,11 @@ fn describe(roots: &[CachedRoot]) -> String {
             };
             let _ = writeln!(text, "  {bundle}: {}{state}", used(tree.usage));
         }
-        for (title, items) in
-            [("environments", &root.environments), ("bundles of `run --with`", &root.bundles)]
-        {
+        for (title, items) in [
+            ("environments", &root.environments),
+            ("runtimes of standalone executables", &root.runtimes),
+            ("bundles of `run --with`", &root.bundles),
+        ] {
             let mut usage = Usage::default();
             items.iter().for_each(|item| usage += item.usage);
             let _ = writeln!(text, "\n{title} ({}): {}", items.len(), used(usage));

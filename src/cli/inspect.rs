@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::bundle::{BuildInformation, Bundle, Contents, Sizes};
+use crate::bundle::{
+    BuildInformation, Bundle, Component, Contents, Distribution, Sizes, StandalonePython,
+    StandardLibraryExtent,
+};
 use crate::embed::identity;
 use crate::native::{MaterializedUnit, Units};
 
@@ -27,6 +30,9 @@ pub(super) struct InspectArguments {
     #[arg(long)]
     verify: bool,
 }
+
+/// What is shown where nothing is known of a licence.
+const NO_LICENSE: &str = "licence not said";
 
 /// Everything that is shown.
 #[derive(Debug, Serialize)]
@@ -117,6 +123,13 @@ fn describe(inspection: &Inspection) -> String {
             if let Some(compression) = information.libraries {
                 line(format!("libraries: {compression}, where that makes them smaller"));
             }
+            if let Some(standalone) = &information.standalone {
+                let extent = match standalone.standard_library {
+                    StandardLibraryExtent::All => "the whole standard library",
+                    StandardLibraryExtent::Minimal => "a part of the standard library",
+                };
+                line(format!("standalone: brings Python {} with {extent}", standalone.version));
+            }
             if !information.site.path_files.is_empty() {
                 let names = information.site.path_files.join(", ");
                 line(format!("executed at start: {names}"));
@@ -133,7 +146,15 @@ fn describe(inspection: &Inspection) -> String {
     }
     line(format!("\ndistributions ({}):", contents.distributions.len()));
     for distribution in &contents.distributions {
-        line(format!("  {} {}", distribution.name, distribution.version));
+        let Distribution { name, version, license } = distribution;
+        line(format!("  {name} {version}: {}", license.as_deref().unwrap_or(NO_LICENSE)));
+    }
+    let standalone = (inspection.built_for.as_ref()).and_then(|built| built.standalone.as_ref());
+    if let Some(StandalonePython { components, .. }) = standalone {
+        line(format!("\nPython and what it needs ({}):", components.len()));
+        for Component { name, license } in components {
+            line(format!("  {name}: {}", license.as_deref().unwrap_or(NO_LICENSE)));
+        }
     }
     line(format!("\nscripts ({}):", contents.scripts.len()));
     for script in &contents.scripts {

@@ -5,10 +5,12 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use pyo3::ffi;
 
 use super::LaunchError;
+use super::bundled_python::BundledPython;
 use super::identity;
 
 /// A configuration in the making.
@@ -107,11 +109,44 @@ impl Config {
         self.set(|raw| &raw mut raw.base_exec_prefix, OsStr::new(EXEC_PREFIX))?;
         self.raw.pathconfig_warnings = 0;
         self.raw.user_site_directory = 0;
+        let paths = [ZIP, STDLIB, DYNLOAD].into_iter().filter(|path| !path.is_empty());
+        self.search(paths.map(OsStr::new))
+    }
+
+    /// Fixes every path, for a Python whose standard library is in a bundle. `sys.prefix` is `prefix`,
+    /// unless `site` finds an environment around `executable`.
+    pub(super) fn paths_in_bundle(
+        mut self,
+        executable: &OsStr,
+        base_executable: &OsStr,
+        python: &BundledPython,
+        prefix: &Path,
+    ) -> Result<Self, LaunchError> {
+        let (prefix, base_prefix) = (prefix.as_os_str(), python.prefix.as_os_str());
+        self.set(|raw| &raw mut raw.program_name, executable)?;
+        self.set(|raw| &raw mut raw.executable, executable)?;
+        self.set(|raw| &raw mut raw.base_executable, base_executable)?;
+        self.set(|raw| &raw mut raw.prefix, prefix)?;
+        self.set(|raw| &raw mut raw.exec_prefix, prefix)?;
+        self.set(|raw| &raw mut raw.base_prefix, base_prefix)?;
+        self.set(|raw| &raw mut raw.base_exec_prefix, base_prefix)?;
+        self.set(|raw| &raw mut raw.platlibdir, OsStr::new("lib"))?;
+        #[cfg(Py_3_11)]
+        self.set(|raw| &raw mut raw.stdlib_dir, python.search_paths[0].as_os_str())?;
+        self.raw.pathconfig_warnings = 0;
+        self.raw.user_site_directory = 0;
+        self.search(python.search_paths.iter().map(|path| path.as_os_str()))
+    }
+
+    /// Fixes `sys.path`: what `PYTHONPATH` names comes first, as it does for `python`.
+    fn search<'path>(
+        mut self,
+        paths: impl Iterator<Item = &'path OsStr>,
+    ) -> Result<Self, LaunchError> {
         self.read()?;
-        // What `PYTHONPATH` names comes first, as it does for `python`.
         let mut search_paths = self.python_path();
-        for path in [ZIP, STDLIB, DYNLOAD].into_iter().filter(|path| !path.is_empty()) {
-            search_paths.push(wide(OsStr::new(path))?);
+        for path in paths {
+            search_paths.push(wide(path)?);
         }
         for path in &search_paths {
             self.append(|raw| &raw mut raw.module_search_paths, path)?;

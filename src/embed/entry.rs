@@ -11,7 +11,7 @@
 //! The variables are taken out of the environment: they are meant for this process, and a program that
 //! it starts may be another bundle.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl Asked {
     /// What the command line, or else the environment, asks for.
     pub(super) fn new(entry: Option<&str>) -> Self {
         let interpreter = taken(INTERPRETER).is_some() && entry.is_none();
-        let from_environment = taken(ENTRY);
+        let from_environment = taken(ENTRY).map(|entry| entry.to_string_lossy().into_owned());
         Self { interpreter, entry: entry.map(str::to_owned).or(from_environment) }
     }
 
@@ -126,10 +126,10 @@ fn no_such_script(bundle: &Bundle, name: String) -> Result<LaunchError, LaunchEr
 }
 
 /// The value of a variable that is set to something; it is taken out of the environment.
-fn taken(name: &str) -> Option<String> {
+pub(super) fn taken(name: &str) -> Option<OsString> {
     let value = std::env::var_os(name)?;
     // SAFETY: called before an interpreter is started or a thread made, or, in a Python that is running
     // already, by the thread that is about to become the program and has started no other.
     unsafe { std::env::remove_var(name) };
-    Some(value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+    Some(value).filter(|value| !value.is_empty())
 }

@@ -26,9 +26,10 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{Bundle, BundleEntryPoint};
 use crate::native::{
-    InUse, cache_root, create_private, directories_in, is_hidden, is_own_directory, tree_key,
+    InUse, create_private, directories_in, is_hidden, is_own_directory, store_roots, tree_key,
 };
 
+use super::bundled_python::{BundledPython, program};
 use super::entry::Start;
 use super::identity::{EXECUTABLE, FULL_VERSION, VERSION};
 use super::linked::{executable_of, started_file};
@@ -70,8 +71,14 @@ impl BundleEnvironment {
             tracing::debug!(
                 target: "mmport::environment", %error, "sys.executable is the plain python"
             );
+            // A standalone executable has no plain Python: none is better than one that would run the
+            // executable again.
+            let executable = match BundledPython::of(bundle) {
+                Some(_) => PathBuf::new(),
+                None => EXECUTABLE.into(),
+            };
             // No directory, so that `site` finds no site-packages in it.
-            Self { prefix: bundle.path().to_owned(), executable: EXECUTABLE.into() }
+            Self { prefix: bundle.path().to_owned(), executable }
         })
     }
 
@@ -110,14 +117,41 @@ impl BundleEnvironment {
     }
 
     fn find_or_make(bundle: &Bundle) -> io::Result<Self> {
-        let mmport = std::env::current_exe()?;
-        let prefix = place_of_environment(&mmport, bundle)?;
-        let environment = Self { executable: prefix.join("bin/python"), prefix };
-        environment.use_or_make(&mmport, || {
-            let home = Path::new(EXECUTABLE).parent().unwrap_or(Path::new("/"));
-            make_environment(&environment, &mmport, home, bundle.path(), |_| Ok(()))
-        })?;
-        Ok(environment)
+        let mmport = program().ok_or_else(|| io::Error::other("this program has no path"))?;
+        Self::in_first_place(&mmport, bundle, |environment| {
+            environment.use_or_make(&mmport, || {
+                let base = match BundledPython::of(bundle) {
+                    Some(_) => &environment.executable,
+                    None => Path::new(EXECUTABLE),
+                };
+                let home = base.parent().unwrap_or(Path::new("/"));
+                make_environment(environment, &mmport, home, bundle.path(), |_| Ok(()))
+            })
+        })
+    }
+
+    /// The environment of a bundle in the first of the store's roots in which `make` makes it, for the
+    /// mmport at `mmport`.
+    pub(super) fn in_first_place(
+        mmport: &Path,
+        bundle: &Bundle,
+        make: impl Fn(&Self) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let key = key_of_environment(mmport, bundle)?;
+        let mut failed = io::Error::other("no directory is known");
+        for root in store_roots() {
+            if root.exists() && !is_own_directory(&root) {
+                failed = io::Error::other("the cache belongs to somebody else");
+                continue;
+            }
+            let prefix = root.join(LAYOUT).join(&key);
+            let environment = Self { executable: prefix.join("bin/python"), prefix };
+            match make(&environment) {
+                Ok(()) => return Ok(environment),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     /// Uses the environment, if its `bin/python` links to `target`, or the one that `make` makes.
@@ -153,13 +187,9 @@ impl BundleEnvironment {
     }
 }
 
-/// Where the environment of a bundle that was opened by its absolute path is, for the mmport at
+/// The name of the environment of a bundle that was opened by its absolute path, for the mmport at
 /// `mmport`.
-pub(super) fn place_of_environment(mmport: &Path, bundle: &Bundle) -> io::Result<PathBuf> {
-    let root = cache_root().ok_or_else(|| io::Error::other("no home directory"))?;
-    if root.exists() && !is_own_directory(&root) {
-        return Err(io::Error::other("the cache belongs to somebody else"));
-    }
+fn key_of_environment(mmport: &Path, bundle: &Bundle) -> io::Result<String> {
     // Such a path cannot be a value in `pyvenv.cfg`.
     let text = bundle.path().to_string_lossy();
     if text.contains('\n') || text.trim() != text {
@@ -175,8 +205,7 @@ pub(super) fn place_of_environment(mmport: &Path, bundle: &Bundle) -> io::Result
     if matches!(bundle.information(), Ok(Some(information)) if !information.data.is_empty()) {
         hasher.update(tree_key(bundle).as_bytes());
     }
-    let key = hasher.finalize().to_hex();
-    Ok(root.join(LAYOUT).join(&key.as_str()[..32]))
+    Ok(hasher.finalize().to_hex().as_str()[..32].to_owned())
 }
 
 /// Makes an environment beside its place and renames it there, so that it is whole or absent.
@@ -264,7 +293,7 @@ fn bundle_of_program(program: &OsStr) -> Option<(PathBuf, BundleEnvironment)> {
 }
 
 /// The bundle that the environment at `prefix` belongs to.
-fn bundle_of_environment(prefix: &Path) -> Option<PathBuf> {
+pub(super) fn bundle_of_environment(prefix: &Path) -> Option<PathBuf> {
     let configuration = fs::read_to_string(prefix.join(CONFIGURATION)).ok()?;
     let bundle = configuration.lines().find_map(|line| {
         line.strip_prefix(BUNDLE_KEY)?.trim_start().strip_prefix('=').map(str::trim)

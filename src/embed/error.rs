@@ -27,6 +27,19 @@ pub enum LaunchError {
         misfit: Misfit,
     },
 
+    /// The executable is no longer the one that has started this process.
+    #[error(
+        "start the Python of `{}`: expected the standalone executable that `{}` is the runtime of, \
+         found another file",
+        bundle.display(), program.display()
+    )]
+    Replaced {
+        /// What is there now.
+        bundle: PathBuf,
+        /// The runtime.
+        program: PathBuf,
+    },
+
     /// The entry point of the bundle is not what it was said to be.
     #[error("run entry point `{entry}` of bundle `{}`: {found}", bundle.display())]
     EntryPoint {
@@ -105,6 +118,7 @@ impl LaunchError {
                  mmport of the Python that it was built for",
                 bundle.display()
             ),
+            Self::Replaced { .. } => "start the program again".into(),
             Self::EntryPoint { bundle, .. } => {
                 format!("`mmport inspect {}` lists its entry points", bundle.display())
             }

@@ -29,7 +29,7 @@ use crate::python::{
 };
 
 use super::entry::{Asked, Start, VARIABLES, file_of};
-use super::environment::{BundleEnvironment, make_environment, place_of_environment};
+use super::environment::{BundleEnvironment, make_environment};
 use super::launch::{finish, open_fitting};
 use super::main_module::{run_entry, run_main_module};
 use super::{LaunchError, Status};
@@ -158,7 +158,7 @@ fn enter(
         removed: PyList::new(py, removed.iter().map(|path| path.as_os_str()))?.into_any(),
         attributes: attributes.into_any(),
     };
-    serve_subinterpreters(py, mounted, Some(&facts))
+    serve_subinterpreters(py, mounted, &[], Some(&facts))
 }
 
 /// Takes the script's directory and what `site` added off `sys.path`: keeps `PYTHONPATH` and the
@@ -251,17 +251,17 @@ impl Facts {
     }
 
     fn environment(&self, bundle: &Bundle) -> io::Result<BundleEnvironment> {
-        let prefix = place_of_environment(&self.package, bundle)?;
-        let environment = BundleEnvironment { executable: prefix.join("bin/python"), prefix };
-        environment.use_or_make(&self.base_executable, || {
-            let home = self.base_executable.parent().unwrap_or(Path::new("/"));
-            make_environment(&environment, &self.base_executable, home, bundle.path(), |staged| {
-                let packages = staged.join(format!("lib/python{}/site-packages", self.version));
-                fs::create_dir_all(&packages)?;
-                fs::write(packages.join("mmport.pth"), self.pth(bundle.path()))
+        let base = &self.base_executable;
+        BundleEnvironment::in_first_place(&self.package, bundle, |environment| {
+            environment.use_or_make(base, || {
+                let home = base.parent().unwrap_or(Path::new("/"));
+                make_environment(environment, base, home, bundle.path(), |staged| {
+                    let packages = staged.join(format!("lib/python{}/site-packages", self.version));
+                    fs::create_dir_all(&packages)?;
+                    fs::write(packages.join("mmport.pth"), self.pth(bundle.path()))
+                })
             })
-        })?;
-        Ok(environment)
+        })
     }
 
     /// One line that imports mmport from where it is, without putting its neighbours on the path,

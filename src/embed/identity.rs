@@ -20,7 +20,8 @@ pub const VERSION: &str = env!("MMPORT_PYTHON_VERSION");
 pub const FULL_VERSION: &str = env!("MMPORT_PYTHON_FULL_VERSION");
 
 const CACHE_TAG: &str = env!("MMPORT_PYTHON_CACHE_TAG");
-const SOABI: &str = env!("MMPORT_PYTHON_SOABI");
+/// The tag of extension modules.
+pub const SOABI: &str = env!("MMPORT_PYTHON_SOABI");
 const PLATFORM: &str = env!("MMPORT_PYTHON_PLATFORM");
 const EXTENSION_SUFFIXES: &str = env!("MMPORT_PYTHON_EXTENSION_SUFFIXES");
 

@@ -13,8 +13,11 @@ use crate::python::{
     register_subinterpreters, serve_subinterpreters,
 };
 
+use crate::standalone::EXECUTABLE_VARIABLE;
+
+use super::bundled_python::BundledPython;
 use super::config::Config;
-use super::entry::{Asked, Start, file_of};
+use super::entry::{Asked, Start, file_of, taken};
 use super::environment::bundle_of_executable;
 use super::linked::linked_python;
 use super::main_module::{Ending, run_entry, run_main_module};
@@ -120,6 +123,16 @@ pub fn run_as_python(arguments: &[OsString]) -> Result<Option<Status>, LaunchErr
     }
 }
 
+/// Runs the standalone executable whose head has started this process, if one has. `arguments` are those
+/// of the process.
+///
+/// # Errors
+/// [`LaunchError`], when the program could not be started.
+pub fn run_standalone(arguments: &[OsString]) -> Result<Option<Status>, LaunchError> {
+    let Some(executable) = taken(EXECUTABLE_VARIABLE) else { return Ok(None) };
+    run_bundle(&executable, arguments.get(1..).unwrap_or_default()).map(Some)
+}
+
 /// Runs plain Python with the arguments of the process, if it was started by the name of a Python: for
 /// programs that are to be one when they are linked so, as mmport is.
 ///
@@ -130,9 +143,19 @@ pub fn run_linked_python(arguments: &[OsString]) -> Result<Option<Status>, Launc
         return Ok(None);
     };
     let executable = python.executable.as_os_str();
-    Config::new(arguments, true)?
-        .find_paths_from_link(executable, python.base_executable.as_os_str())?
-        .start()?;
+    let base_executable = python.base_executable.as_os_str();
+    let config = Config::new(arguments, true)?;
+    let bundle = python.bundle.as_deref().filter(|_| BundledPython::running_runtime().is_some());
+    let bundle = bundle.map(open_fitting).transpose()?;
+    match bundle.and_then(|bundle| Some((BundledPython::of(&bundle)?, bundle))) {
+        Some((bundled, bundle)) => {
+            MountedBundle::adopt(bundle)?;
+            bundled.prepare();
+            config.paths_in_bundle(executable, base_executable, &bundled, &bundled.prefix)?
+        }
+        None => config.find_paths_from_link(executable, base_executable)?,
+    }
+    .start()?;
     // SAFETY: the interpreter was just started by this thread.
     Ok(Some(unsafe { ffi::Py_RunMain() }))
 }
@@ -167,9 +190,15 @@ fn python_with(
 pub(super) fn open_fitting(path: &Path) -> Result<Bundle, LaunchError> {
     let absolute = std::path::absolute(path).map_err(|_| MountError::Path(path.to_owned()))?;
     let bundle = Bundle::open(&absolute, identity::suffixes(0))?;
-    match bundle.information()?.and_then(identity::misfit) {
-        None => Ok(bundle),
-        Some(misfit) => Err(LaunchError::Misfit { bundle: path.to_owned(), misfit }),
+    if let Some(misfit) = bundle.information()?.and_then(identity::misfit) {
+        return Err(LaunchError::Misfit { bundle: path.to_owned(), misfit });
+    }
+    // Without its own bundle, a runtime has no standard library.
+    match BundledPython::running_runtime() {
+        Some(program) if BundledPython::of(&bundle).is_none() => {
+            Err(LaunchError::Replaced { bundle: path.to_owned(), program })
+        }
+        _ => Ok(bundle),
     }
 }
 
@@ -180,10 +209,14 @@ fn start_with(
     environment: &BundleEnvironment,
 ) -> Result<(Arc<MountedBundle>, bool), LaunchError> {
     let executable = environment.executable.as_os_str();
-    let config = if environment.is_made() {
-        config.find_paths_from_environment(executable)?
-    } else {
-        config.fix_paths(executable, environment.prefix.as_os_str())?
+    let bundled = BundledPython::of(&bundle);
+    let config = match &bundled {
+        Some(python) => {
+            let prefix = if environment.is_made() { &python.prefix } else { &environment.prefix };
+            config.paths_in_bundle(executable, executable, python, prefix)?
+        }
+        None if environment.is_made() => config.find_paths_from_environment(executable)?,
+        None => config.fix_paths(executable, environment.prefix.as_os_str())?,
     };
     let mounted = match config.optimization() {
         0 => MountedBundle::adopt(bundle)?,
@@ -195,16 +228,34 @@ fn start_with(
     }
     let imports_site = config.imports_site();
     register_subinterpreters();
+    if let Some(python) = &bundled {
+        python.prepare();
+    }
     config.start()?;
+    if executable.is_empty() {
+        Python::attach(forget_executable)?;
+    }
     Ok((mounted, imports_site))
 }
 
+/// Tells programs that there is no executable to start Python by: what CPython assumes instead is the
+/// bundle, which is a program of its own.
+fn forget_executable(py: Python<'_>) -> Result<(), LaunchError> {
+    let forget = || {
+        let sys = py.import("sys")?;
+        ["executable", "_base_executable"].iter().try_for_each(|name| sys.setattr(*name, ""))
+    };
+    forget().map_err(|error: PyErr| LaunchError::Install { message: full_message(&error) })
+}
+
 fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchError> {
+    let is_bundled = BundledPython::of(mounted.bundle()).is_some();
+    let standard_library = if is_bundled { BundledPython::places().to_vec() } else { Vec::new() };
     // In this order: what a `.pth` file does, such as changing `sys.excepthook`, is done to the
     // Python that the program gets.
     install_traceback_hooks(py)
         .and_then(|()| install_site(py, mounted))
-        .and_then(|()| serve_subinterpreters(py, mounted, None))
+        .and_then(|()| serve_subinterpreters(py, mounted, &standard_library, None))
         .map_err(|error| LaunchError::Install { message: full_message(&error) })
 }
 

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::environment::CONFIGURATION;
+use super::environment::{CONFIGURATION, bundle_of_environment};
 use super::identity::VERSION;
 
 /// The paths of a Python that mmport was started as.
@@ -25,6 +25,9 @@ pub(super) struct LinkedPython {
     pub(super) executable: PathBuf,
     /// `sys._base_executable`: another one in a virtual environment.
     pub(super) base_executable: PathBuf,
+    /// The bundle from whose environment a virtual environment was made: it may have the standard
+    /// library.
+    pub(super) bundle: Option<PathBuf>,
 }
 
 /// The Python that this process was started as, or `None` when that is none of Python's names: others
@@ -36,11 +39,13 @@ pub(super) fn linked_python(program: &OsStr) -> Option<LinkedPython> {
         .flatten()
         .filter(|program| is_name_of_python(program))
         .find_map(executable_of)?;
-    let base_executable = match home_of_environment(&executable) {
-        Some(home) => base_executable(&home, &executable),
+    let home = home_of_environment(&executable);
+    let base_executable = match &home {
+        Some(home) => base_executable(home, &executable),
         None => executable.clone(),
     };
-    Some(LinkedPython { executable, base_executable })
+    let bundle = home.as_deref().and_then(Path::parent).and_then(bundle_of_environment);
+    Some(LinkedPython { executable, base_executable, bundle })
 }
 
 fn is_name_of_python(program: &OsStr) -> bool {
@@ -53,15 +58,20 @@ fn is_name_of_python(program: &OsStr) -> bool {
 /// The path that the kernel was given to start this process, if its name begins with `python`: the
 /// link, not what it leads to. That of a script whose first line names mmport is none.
 pub(super) fn started_file() -> Option<&'static OsStr> {
-    // SAFETY: the call only looks a number up; that of `AT_EXECFN` is null, or the address of a C string
-    // above the stack, where it stays as long as the process.
-    let path = unsafe {
-        let address = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
-        (!address.is_null()).then(|| OsStr::from_bytes(CStr::from_ptr(address).to_bytes()))
-    }?;
+    let path = started_path()?;
     let name = Path::new(path).file_name()?;
     let is_this_program = || fs::canonicalize(path).ok() == env::current_exe().ok();
     (name.as_bytes().starts_with(b"python") && is_this_program()).then_some(path)
+}
+
+/// The path that the kernel was given to start this process.
+pub(super) fn started_path() -> Option<&'static OsStr> {
+    // SAFETY: the call only looks a number up; that of `AT_EXECFN` is null, or the address of a C string
+    // above the stack, where it stays as long as the process.
+    unsafe {
+        let address = libc::getauxval(libc::AT_EXECFN) as *const libc::c_char;
+        (!address.is_null()).then(|| OsStr::from_bytes(CStr::from_ptr(address).to_bytes()))
+    }
 }
 
 /// The path of the program that was started by its path, or by its name from `PATH`.

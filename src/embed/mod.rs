@@ -5,6 +5,7 @@
 //! | `identity.rs` | which Python is embedded and where it lives, fixed at build time |
 //! | `entry.rs` | what a bundle is to run this time |
 //! | `environment.rs` | the directory that stands in for a virtual environment of a bundle |
+//! | `bundled_python.rs` | the Python inside a standalone executable |
 //! | `config.rs` | `PyConfig` |
 //! | `hosted.rs` | the same run modes inside a Python that is running already |
 //! | `launch.rs` | the run modes: a bundle's entry point, Python with a bundle, plain Python |
@@ -14,6 +15,7 @@
 //!
 //! What is being imported is the bridge's business; this folder only says which bundle is mounted.
 
+mod bundled_python;
 mod config;
 mod entry;
 mod environment;
@@ -30,6 +32,7 @@ pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
 pub use launch::{
     Status, run_as_python, run_bundle, run_bundle_entry, run_linked_python, run_python,
+    run_standalone,
 };
 pub use main_module::{Ending, run_main_module};
 pub use tools::{Disassembler, warm_cache, with_target};

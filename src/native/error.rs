@@ -86,6 +86,10 @@ pub enum LibraryError {
         facts: String,
     },
 
+    /// A library that it needs cannot be brought out.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+
     /// It cannot be read from the bundle.
     #[error("open `{library}` from memory")]
     Read {

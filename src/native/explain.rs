@@ -19,7 +19,7 @@ const OTHER_LIBC: &str = "musl";
 pub(super) fn explain(bundle: &Bundle, name: &str, words: String, is_file: bool) -> LibraryError {
     let (asking, section) = asking_library(bundle, name, &words).unwrap_or((name.to_owned(), None));
     let mut facts = match distribution_of(bundle, &asking) {
-        Some(Distribution { name, version }) => {
+        Some(Distribution { name, version, .. }) => {
             format!("asked for by `{asking}` of {name} {version}")
         }
         None => format!("asked for by `{asking}`"),

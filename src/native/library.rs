@@ -20,9 +20,9 @@ use crate::bundle::{Bundle, Entry};
 
 use super::LibraryError;
 use super::elf::DynamicSection;
+use super::execution::allows_execution;
 use super::explain::explain;
 use super::needs::needed_entries;
-use super::root::allows_execution;
 
 /// The libraries of one bundle that were opened from memory, by entry, with the path by which the
 /// loader knows them.
@@ -57,6 +57,23 @@ pub fn open_library(
         }
     }
     memory.open(bundle, &name, flags, &mut Vec::new())
+}
+
+/// Opens the libraries at `paths`, which `entry` needs, in their order, so that the loader knows them by
+/// name. Where nothing can be loaded from there, nothing happens: `entry` is opened from memory then.
+///
+/// # Errors
+/// [`LibraryError`], with the loader's words.
+pub fn open_first(bundle: &Bundle, entry: &Entry, paths: &[PathBuf]) -> Result<(), LibraryError> {
+    for path in paths {
+        match load(path, RTLD_NOW | RTLD_LOCAL) {
+            Err(words) if allows_execution(path) => {
+                return Err(explain(bundle, &entry.name(), words, true));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl MemoryLibraries {

@@ -24,13 +24,14 @@ mod content;
 mod directory;
 mod elf;
 mod error;
+mod execution;
 mod explain;
 mod in_use;
 mod library;
 mod mend;
 mod needs;
 mod progress;
-mod root;
+pub(crate) mod root;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,7 @@ pub use cache::{
 };
 pub use error::{LibraryError, StoreError};
 pub use in_use::{InUse, is_in_use, out_of_the_way, remove_directory, remove_unless_in_use};
-pub use library::{MemoryLibraries, open_library};
+pub use library::{MemoryLibraries, open_first, open_library};
 pub use root::{cache_root, create_private, is_own_directory, is_own_file, store_roots};
 pub use tree::{Tree, tree_key};
 pub use unit::{GlobError, MaterializeRules, MaterializedUnit, Unit, Units};

@@ -2,18 +2,20 @@
 //!
 //! `DT_NEEDED` names libraries, `DT_RUNPATH` or `DT_RPATH` directories to look in; `$ORIGIN` stands
 //! for the file's own directory. What resolves to an entry of the bundle has to be brought out too.
-//! Everything else is the system's.
+//! In a standalone executable, a library of the machine that built it comes next. Everything else is the
+//! system's.
 
-use crate::bundle::{Bundle, join_place};
+use crate::bundle::{Bundle, LIBRARY_DIRECTORY, join_place};
 
 use super::elf::DynamicSection;
 
 /// Names of entries that the shared library with this dynamic section, itself the entry `name`,
-/// needs at a place relative to its own.
+/// needs at a place relative to its own, or as a library that the bundle brings.
 pub(super) fn needed_entries(bundle: &Bundle, name: &str, section: &DynamicSection) -> Vec<String> {
     let directories: Vec<String> = search_directories(name, section).flatten().collect();
     let in_bundle = |library: &String| {
-        (directories.iter())
+        (directories.iter().map(String::as_str))
+            .chain([LIBRARY_DIRECTORY])
             .filter_map(|directory| join_place(directory, library))
             .find(|candidate| matches!(bundle.entry(candidate), Ok(Some(_))))
     };

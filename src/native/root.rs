@@ -10,6 +10,12 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+// No crate here: the head of standalone executables is compiled with this file and without any.
+unsafe extern "C" {
+    safe fn geteuid() -> u32;
+    safe fn getegid() -> u32;
+}
+
 /// The directory for caches that may be lost, or `None` where there is no home.
 #[must_use]
 pub fn cache_root() -> Option<PathBuf> {
@@ -32,8 +38,7 @@ pub fn store_roots() -> Vec<PathBuf> {
     if env::var_os("MMPORT_ROOT").is_some_and(|root| !root.is_empty()) {
         return roots;
     }
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    let user = unsafe { libc::geteuid() };
+    let user = geteuid();
     let temporary = env::temp_dir();
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     for directory in runtime.into_iter().chain([temporary, PathBuf::from("/dev/shm")]) {
@@ -58,8 +63,7 @@ pub fn create_private(path: &Path) -> io::Result<()> {
 /// has to be this user's or root's, too.
 #[must_use]
 pub fn is_own_directory(path: &Path) -> bool {
-    // SAFETY: getegid has no preconditions and cannot fail.
-    let group = unsafe { libc::getegid() };
+    let group = getegid();
     let is_own_place = path.metadata().is_ok_and(|metadata| {
         let mode = metadata.mode();
         metadata.is_dir()
@@ -72,8 +76,7 @@ pub fn is_own_directory(path: &Path) -> bool {
 
 /// Whether a file belongs to this user or to root.
 pub(super) fn is_own(metadata: &Metadata) -> bool {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    let user = unsafe { libc::geteuid() };
+    let user = geteuid();
     metadata.uid() == user || metadata.uid() == 0
 }
 
@@ -81,12 +84,4 @@ pub(super) fn is_own(metadata: &Metadata) -> bool {
 #[must_use]
 pub fn is_own_file(metadata: &Metadata) -> bool {
     is_own(metadata) && metadata.mode() & 0o022 == 0
-}
-
-/// Whether libraries can be loaded from the file system that `path`, or the nearest directory above
-/// it that exists, is on. Where that is not known: yes.
-pub(super) fn allows_execution(path: &Path) -> bool {
-    path.ancestors().find_map(|ancestor| rustix::fs::statvfs(ancestor).ok()).is_none_or(
-        |information| !information.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC),
-    )
 }

@@ -12,12 +12,12 @@ use std::sync::OnceLock;
 
 use dashmap::DashMap;
 
-use crate::bundle::{Bundle, Entry};
+use crate::bundle::{Bundle, Entry, LIBRARY_DIRECTORY};
 
 use super::content::ContentStore;
 use super::directory::{TREES, TreeDirectory};
 use super::error::is_about_names;
-use super::root::allows_execution;
+use super::execution::allows_execution;
 use super::seal::Seal;
 use super::write::{UnitWriter, libraries_beside};
 use super::{StoreError, Units, store_roots};
@@ -111,6 +111,49 @@ impl Tree {
         }
         self.ensure(bundle, directory, &name, Seal::of_entry(entry))?;
         Ok(directory.packages().join(&*name))
+    }
+
+    /// The real files of libraries that a standalone executable brings and that `entry` needs, each
+    /// behind those that it needs itself: opened in this order, the loader finds them by name. For an
+    /// entry that [`Self::library`] has brought out.
+    ///
+    /// # Errors
+    /// As [`Self::materialize`].
+    pub fn libraries_before(
+        &self,
+        bundle: &Bundle,
+        entry: &Entry,
+    ) -> Result<Vec<PathBuf>, StoreError> {
+        let mut found = Vec::new();
+        if bundle.is_directory(LIBRARY_DIRECTORY) {
+            let name = entry.name();
+            let unit = self.units.holding_file(bundle, &name);
+            self.add_libraries_of(bundle, unit, &mut vec![unit.to_owned()], &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn add_libraries_of(
+        &self,
+        bundle: &Bundle,
+        unit: &str,
+        visited: &mut Vec<String>,
+        found: &mut Vec<PathBuf>,
+    ) -> Result<(), StoreError> {
+        let directory = self.directory_with(bundle, unit)?;
+        let record = fs::read_to_string(directory.needs(unit)).unwrap_or_default();
+        for (_, needed) in record.lines().filter_map(Seal::from_text) {
+            let other = self.units.holding_file(bundle, needed);
+            if visited.iter().any(|known| known == other) {
+                continue;
+            }
+            visited.push(other.to_owned());
+            self.add_libraries_of(bundle, other, visited, found)?;
+            if needed.rsplit_once('/').is_some_and(|(place, _)| place == LIBRARY_DIRECTORY) {
+                found.push(directory.packages().join(needed));
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that the file `name` is as it was written.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::bundle::{Bundle, BundleError, Entry, is_shared_library};
+use crate::bundle::{Bundle, BundleError, Entry, LIBRARY_DIRECTORY, is_shared_library};
 
 use super::StoreError;
 use super::content::{ContentStore, Use};
@@ -187,6 +187,9 @@ impl<'bundle> UnitWriter<'bundle> {
 /// are in no header.
 pub(super) fn libraries_beside(bundle: &Bundle, name: &str) -> Result<Vec<String>, BundleError> {
     let Some((folder, _)) = name.rsplit_once('/') else { return Ok(vec![name.to_owned()]) };
+    if folder == LIBRARY_DIRECTORY {
+        return Ok(vec![name.to_owned()]); // Libraries that have nothing to do with each other.
+    }
     let prefix = format!("{folder}/");
     Ok(bundle
         .files_below(&prefix)?

@@ -24,6 +24,8 @@ pub(super) enum ImportFailure {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error(transparent)]
     Mount(#[from] MountError),
 }
 
@@ -50,7 +52,7 @@ impl ImportFailure {
         match self {
             Self::Store(error) => format!("failed to {message}; {}", error.next_step()),
             Self::Bundle(_) | Self::Mount(_) => format!("failed to {message}"),
-            Self::Bytecode(_) => message, // CPython's words
+            Self::Bytecode(_) | Self::Library(_) => message, // CPython's words, or the loader's
         }
     }
 }

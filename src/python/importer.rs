@@ -22,6 +22,7 @@ use super::mount::MountedBundle;
 use super::namespace_resources::{BACKPORT_READERS, read_namespaces};
 use super::pkg_resources::{PKG_RESOURCES, register_loader};
 use super::resources::{read_data, resource_reader};
+use super::standard_library::teach;
 
 /// Finds and loads the modules in one directory of a bundle.
 #[pyclass(frozen, module = "mmport")]
@@ -414,7 +415,8 @@ impl BundleImporter {
             match name {
                 PKG_RESOURCES => register_loader(module),
                 BACKPORT_READERS => read_namespaces(module),
-                _ => {}
+                // Where the standard library is in the bundle.
+                name => teach(name, module),
             }
         }
         Ok(())

@@ -6,12 +6,14 @@
 //! | `importer.rs` | `BundleImporter`, path-entry finder and loader of one directory in a bundle |
 //! | `path_hook.rs` | the entry of `sys.path_hooks` |
 //! | `hooks.rs`, `installation.rs` | `install`, which puts all three in place, and `uninstall` |
+//! | `boot.rs` | the finder before the first import, for a standard library in a bundle |
 //! | `bytecode_cache.rs` | compiling by way of the store of code objects |
 //! | `cache_tools.rs` | filling the store and looking into it, for `mmport cache` |
 //! | `source_tree.rs` | `SourceTreeLoader`, for directories of sources |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `namespace_resources.rs` | resources of namespace packages |
+//! | `frozen.rs` | CPython's table of frozen modules |
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
 //! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `site.rs` | `.pth` files and `sitecustomize` of a bundle |
@@ -24,12 +26,14 @@
 //! makes specs, code objects and errors of it, as `importlib` would. No lock or map guard is held
 //! across a call into Python.
 
+mod boot;
 mod bytecode_cache;
 mod cache_tools;
 mod code;
 mod errors;
 mod extension;
 mod finder;
+mod frozen;
 mod hooks;
 mod importer;
 mod importlib;
@@ -54,6 +58,7 @@ mod zip_importer;
 mod zip_legacy;
 mod zip_path;
 
+pub use boot::boot_from_bundle;
 pub use bytecode_cache::running_target;
 pub use cache_tools::{Warmed, disassemble, warm};
 pub use errors::full_message;

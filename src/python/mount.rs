@@ -17,8 +17,12 @@ use std::sync::{Arc, LazyLock};
 
 use dashmap::DashMap;
 
-use crate::bundle::{BuildInformation, Bundle, BundleError, Entry, Suffixes};
-use crate::native::{LibraryError, MemoryLibraries, StoreError, Tree, Units, open_library};
+use crate::bundle::{
+    BuildInformation, Bundle, BundleError, Entry, Found, FoundKind, FoundModule, Suffixes,
+};
+use crate::native::{
+    LibraryError, MemoryLibraries, StoreError, Tree, Units, open_first, open_library,
+};
 
 /// All mounted bundles, by absolute path.
 static MOUNTED: LazyLock<DashMap<Box<str>, Arc<MountedBundle>>> = LazyLock::new(DashMap::new);
@@ -232,7 +236,29 @@ impl MountedBundle {
         path: Option<&Path>,
         flags: c_int,
     ) -> Result<PathBuf, LibraryError> {
+        if path.is_some() {
+            open_first(&self.bundle, entry, &self.tree.libraries_before(&self.bundle, entry)?)?;
+        }
         open_library(&self.bundle, &self.memory, entry, path, flags)
+    }
+
+    /// Brings out the extension module `name` of the directory `place`, if there is one, and opens the
+    /// libraries that it needs of those that a standalone executable brings: for CPython to open it. Says
+    /// whether there is one.
+    ///
+    /// # Errors
+    /// [`LibraryError`], with the loader's words; [`BundleError`] as its source.
+    pub fn prepare_extension(&self, place: &str, name: &str) -> Result<bool, LibraryError> {
+        let found = self.bundle.find(&format!("{place}/"), name);
+        let Some(Found::Module(FoundModule { kind: FoundKind::Extension(at), .. })) = found else {
+            return Ok(false);
+        };
+        let read = |source| LibraryError::Read { library: name.to_owned(), source };
+        let entry = self.bundle.entry_at(at).map_err(read)?;
+        if self.library_file(&entry)?.is_some() {
+            open_first(&self.bundle, &entry, &self.tree.libraries_before(&self.bundle, &entry)?)?;
+        }
+        Ok(true)
     }
 
     /// Why there is no file at `path`, a path through this bundle, though its package should be

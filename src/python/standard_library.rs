@@ -23,6 +23,13 @@ fn teacher(name: &str) -> Option<Teach> {
     }
 }
 
+/// Tells a module that was just executed about bundles, if it is one of those.
+pub(super) fn teach(name: &str, module: &Bound<'_, PyAny>) {
+    if let Some(teach) = teacher(name) {
+        teach(module);
+    }
+}
+
 /// The spec that `PathFinder` has for such a module, `None` for any other. Its loader executes the
 /// module once through here, and is then as it was.
 pub(super) fn find_taught<'py>(
@@ -64,8 +71,8 @@ pub(super) fn find_taught<'py>(
 pub(super) fn teach_imported(py: Python<'_>) -> PyResult<()> {
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
     for name in [LINECACHE, READERS] {
-        if let (Ok(module), Some(teach)) = (modules.get_item(name), teacher(name)) {
-            teach(&module);
+        if let Ok(module) = modules.get_item(name) {
+            teach(name, &module);
         }
     }
     Ok(())

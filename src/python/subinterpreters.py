@@ -40,25 +40,26 @@ class Materializer:
     """A meta-path finder that finds nothing: it brings out what others are about to find."""
 
     __module__ = "mmport"
-    tree = None
+    trees = None
 
     def __init__(self, native):
         self.native = native
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname == "sitecustomize" and self.tree is None:
+        if fullname == "sitecustomize" and self.trees is None:
             self.serve()
-        if path is None and self.tree and self.native.materialize(fullname):
-            finder = sys.path_importer_cache.get(self.tree)
-            if finder is not None:
-                finder.invalidate_caches()
+        if path is None and self.trees and self.native.materialize(fullname):
+            for tree in self.trees:
+                finder = sys.path_importer_cache.pop(tree, None)
+                if finder is not None:
+                    finder.invalidate_caches()
 
     def serve(self):
         """Put the bundle where `site` has put what a virtual environment has."""
         leave_host()
-        archive, tree = self.native.places()
-        self.tree = tree or ""
-        sys.path.extend(filter(None, (tree, archive)))
+        places = self.native.places()
+        self.trees = places[:-1]
+        sys.path.extend(places)
 
 
 def run_module_of_this_name():

@@ -11,7 +11,7 @@
 //! imported into interpreters with a lock of their own (PEP 684). They touch no object of another
 //! interpreter: what they share is [`SERVED`], which holds no Python object.
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::ImportFailure;
+use super::frozen::{Frozen, add_frozen};
 use super::mount::MountedBundle;
 
 /// `subinterpreters.py`, compiled and marshalled when mmport was built.
@@ -34,6 +35,8 @@ const HOSTED_NAME: &CStr = c"_mmport_hosted";
 /// What subinterpreters are served.
 struct Served {
     mounted: Arc<MountedBundle>,
+    /// The directories of the standard library and of its extension modules, if it is in the bundle.
+    below: Vec<String>,
     /// All units that importing brings out.
     units: OnceLock<Vec<String>>,
 }
@@ -57,25 +60,28 @@ pub struct HostedFacts<'py> {
     pub attributes: Bound<'py, PyAny>,
 }
 
-/// Serves a bundle to the subinterpreters that are made from now on, once per process.
+/// Serves a bundle to the subinterpreters that are made from now on, once per process. `below` are the
+/// directories of the standard library, the last those of extension modules, where the bundle has it.
 ///
 /// # Errors
 /// What Python raises, should it be damaged.
 pub fn serve_subinterpreters(
     py: Python<'_>,
     mounted: &Arc<MountedBundle>,
+    below: &[String],
     hosted: Option<&HostedFacts<'_>>,
 ) -> PyResult<()> {
-    let served = Served { mounted: Arc::clone(mounted), units: OnceLock::new() };
+    let served =
+        Served { mounted: Arc::clone(mounted), below: below.to_vec(), units: OnceLock::new() };
     if SERVED.set(served).is_err() {
         return Ok(());
     }
-    let mut modules = vec![frozen_module(FROZEN_NAME, CODE)];
+    let mut modules = vec![Frozen { name: FROZEN_NAME, code: CODE }];
     if let Some(hosted) = hosted {
         let code: &'static [u8] = Vec::leak(hosted.marshalled(py)?);
-        modules.push(frozen_module(HOSTED_NAME, code));
+        modules.push(Frozen { name: HOSTED_NAME, code });
     }
-    add_frozen_modules(modules);
+    add_frozen(&modules);
     Ok(())
 }
 
@@ -97,52 +103,25 @@ impl HostedFacts<'_> {
     }
 }
 
-/// An entry of CPython's table of frozen modules.
-fn frozen_module(name: &'static CStr, code: &'static [u8]) -> ffi::_frozen {
-    // SAFETY: null pointers and zeros are values of all its fields: no package, no function.
-    let mut module: ffi::_frozen = unsafe { std::mem::zeroed() };
-    module.name = name.as_ptr();
-    module.code = code.as_ptr();
-    module.size = c_int::try_from(code.len()).unwrap_or(c_int::MAX);
-    module
-}
-
-/// Replaces CPython's table of additional frozen modules by one that has `modules` as well.
-fn add_frozen_modules(modules: Vec<ffi::_frozen>) {
-    let mut table = modules;
-    // SAFETY: the global is null or points to a table that an entry without a name ends; it is read
-    // and set while this thread holds the interpreter's lock, and the new table lives for ever.
-    unsafe {
-        let mut entry = ffi::PyImport_FrozenModules;
-        while !entry.is_null() && !(*entry).name.is_null() {
-            table.push(*entry);
-            entry = entry.add(1);
-        }
-        table.push(std::mem::zeroed());
-        ffi::PyImport_FrozenModules = Vec::leak(table).as_ptr();
-    }
-}
-
-/// `places()`: the bundle's path and the directory of materialized packages (or `None`), or `None`
-/// in the main interpreter and where no bundle is served.
+/// `places()`: the directories of materialized packages, if there are any, and at last the bundle's path;
+/// `None` in the main interpreter and where no bundle is served.
 unsafe extern "C" fn places(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the calling thread is attached to its interpreter; every reference that is made is
     // given away, and a null pointer comes with the exception that CPython has set.
     unsafe {
         let is_main = ffi::PyInterpreterState_Get() == ffi::PyInterpreterState_Main();
         let Some(served) = SERVED.get().filter(|_| !is_main) else { return none() };
-        let archive = text(served.mounted.archive());
-        let tree = served.mounted.tree().map_or_else(|| none(), |tree| text(tree));
-        let both = ffi::PyTuple_New(2);
-        if archive.is_null() || tree.is_null() || both.is_null() {
-            ffi::Py_XDECREF(archive);
-            ffi::Py_XDECREF(tree);
-            ffi::Py_XDECREF(both);
-            return ptr::null_mut();
+        let places = served.places();
+        let list = ffi::PyList_New(places.len().cast_signed());
+        for (place, at) in places.iter().zip(0..) {
+            let place = text(place);
+            if list.is_null() || place.is_null() {
+                ffi::Py_XDECREF(list);
+                return ptr::null_mut();
+            }
+            ffi::PyList_SetItem(list, at, place);
         }
-        ffi::PyTuple_SetItem(both, 0, archive);
-        ffi::PyTuple_SetItem(both, 1, tree);
-        both
+        list
     }
 }
 
@@ -163,9 +142,12 @@ unsafe extern "C" fn materialize(
         }
         let bytes = std::slice::from_raw_parts(start.cast::<u8>(), length.cast_unsigned());
         let name = String::from_utf8_lossy(bytes);
-        let thread = ffi::PyEval_SaveThread();
+        // Once the process ends, CPython would end the thread of another interpreter that comes back.
+        let thread = if is_finalizing() { ptr::null_mut() } else { ffi::PyEval_SaveThread() };
         let outcome = SERVED.get().map_or(Ok(false), |served| served.materialize(&name));
-        ffi::PyEval_RestoreThread(thread);
+        if !thread.is_null() {
+            ffi::PyEval_RestoreThread(thread);
+        }
         match outcome {
             Ok(has_files) => ffi::PyBool_FromLong(has_files.into()),
             Err(failure) => {
@@ -177,7 +159,34 @@ unsafe extern "C" fn materialize(
     }
 }
 
+#[cfg(not(Py_3_13))]
+unsafe extern "C" {
+    /// What became `Py_IsFinalizing` in 3.13.
+    fn _Py_IsFinalizing() -> std::ffi::c_int;
+}
+
+/// Whether the main interpreter is being finalized.
+fn is_finalizing() -> bool {
+    // SAFETY: the call only looks at a number.
+    #[cfg(Py_3_13)]
+    let finalizing = unsafe { ffi::Py_IsFinalizing() };
+    // SAFETY: as above.
+    #[cfg(not(Py_3_13))]
+    let finalizing = unsafe { _Py_IsFinalizing() };
+    finalizing != 0
+}
+
 impl Served {
+    /// See [`places`].
+    fn places(&self) -> Vec<String> {
+        let trees = self.mounted.tree().into_iter().flat_map(|tree| {
+            [tree.to_owned()]
+                .into_iter()
+                .chain(self.below.iter().map(move |it| format!("{tree}/{it}")))
+        });
+        trees.chain([self.mounted.archive().to_owned()]).collect()
+    }
+
     fn materialize(&self, name: &str) -> Result<bool, ImportFailure> {
         let units = match self.units.get() {
             Some(units) => units,
@@ -196,6 +205,9 @@ impl Served {
         for unit in units.iter().filter(is_of_name) {
             has_files = true;
             self.mounted.bring_out(unit)?;
+        }
+        for place in &self.below {
+            has_files |= self.mounted.prepare_extension(place, name)?;
         }
         Ok(has_files)
     }
