@@ -37,6 +37,11 @@ pub(super) struct RunArguments {
     #[arg(long)]
     no_cache: bool,
 
+    /// End the process by finalizing Python, whether anybody could tell or not, as MMPORT_EXIT=finalize
+    /// does.
+    #[arg(long, value_name = "HOW", value_enum)]
+    exit: Option<Exit>,
+
     /// The bundle (with --with: a console script of the requirements, or a Python file: a path with a
     /// slash, or a name that ends in .py), and the program's arguments.
     #[arg(
@@ -46,6 +51,13 @@ pub(super) struct RunArguments {
         allow_hyphen_values = true
     )]
     command: Vec<OsString>,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Exit {
+    /// By finalizing the interpreter
+    Finalize,
 }
 
 /// Runs a bundle or a script; returns the program's exit status.
@@ -67,6 +79,9 @@ pub(super) fn run(arguments: RunArguments, host: Host) -> Result<i32, Failure> {
     }
     if arguments.no_cache {
         disable_process_store();
+    }
+    if let Some(Exit::Finalize) = arguments.exit {
+        embed::always_finalize();
     }
     if arguments.requirements.is_empty() {
         return run_bundle(program, arguments.entry.as_deref(), rest, host).map_err(|failure| {

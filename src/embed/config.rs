@@ -143,6 +143,8 @@ impl Config {
         mut self,
         paths: impl Iterator<Item = &'path OsStr>,
     ) -> Result<Self, LaunchError> {
+        // Before reading: 3.10 would look for the paths, and those come before ours.
+        self.raw.module_search_paths_set = 1;
         self.read()?;
         let mut search_paths = self.python_path();
         for path in paths {
@@ -151,7 +153,6 @@ impl Config {
         for path in &search_paths {
             self.append(|raw| &raw mut raw.module_search_paths, path)?;
         }
-        self.raw.module_search_paths_set = 1;
         Ok(self)
     }
 

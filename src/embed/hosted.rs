@@ -30,7 +30,8 @@ use crate::python::{
 
 use super::entry::{Asked, Start, VARIABLES, file_of};
 use super::environment::{BundleEnvironment, make_environment};
-use super::launch::{finish, open_fitting};
+use super::exit::finish;
+use super::launch::open_fitting;
 use super::main_module::{run_entry, run_main_module};
 use super::{LaunchError, Status};
 

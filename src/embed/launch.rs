@@ -19,15 +19,13 @@ use super::bundled_python::BundledPython;
 use super::config::Config;
 use super::entry::{Asked, Start, file_of, taken};
 use super::environment::bundle_of_executable;
+use super::exit::finish;
 use super::linked::linked_python;
 use super::main_module::{Ending, run_entry, run_main_module};
 use super::{BundleEnvironment, LaunchError, identity};
 
 /// The exit status of the process.
 pub type Status = i32;
-
-/// The status of a Python whose standard streams could not be flushed at the end.
-const FLUSH_FAILED: Status = 120;
 
 /// Runs the entry point of the bundle at `path`, as `python path` runs a zip with a `__main__.py`:
 /// `sys.argv` is `path` as given and then `arguments`. What the environment or the name of the file asks
@@ -257,27 +255,4 @@ fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchErr
         .and_then(|()| install_site(py, mounted))
         .and_then(|()| serve_subinterpreters(py, mounted, &standard_library, None))
         .map_err(|error| LaunchError::Install { message: full_message(&error) })
-}
-
-/// Ends the interpreter as `Py_RunMain` does.
-pub(super) fn finish(ending: Ending) -> Status {
-    // SAFETY: this thread started the interpreter and holds its lock; no `Python` token is alive.
-    let flushed = unsafe { ffi::Py_FinalizeEx() } == 0;
-    match ending {
-        Ending::Interrupted => die_of_interrupt(),
-        Ending::Status(_) if !flushed => FLUSH_FAILED,
-        Ending::Status(status) => status,
-    }
-}
-
-/// Ends the process by SIGINT, so that a shell sees what happened, as `python` does after an
-/// unhandled `KeyboardInterrupt`.
-fn die_of_interrupt() -> Status {
-    // SAFETY: both calls are async-signal-safe and have no preconditions.
-    unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_DFL);
-        libc::kill(libc::getpid(), libc::SIGINT);
-    }
-    // Only where the signal is blocked.
-    128 + libc::SIGINT
 }

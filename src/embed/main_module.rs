@@ -16,7 +16,7 @@ use pyo3::exceptions::{
 };
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCode, PyCodeMethods, PyDict};
+use pyo3::types::{PyCode, PyCodeMethods, PyDict, PyInt};
 
 use crate::bundle::BundleEntryPoint;
 use crate::python::{BundleImporter, MountedBundle};
@@ -141,13 +141,35 @@ fn execute(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {
     code.cast::<PyCode>()?.run(Some(&namespace), None).map(drop)
 }
 
-/// Shows what the program raised and says how the process ends. Does not return for `SystemExit`.
+/// Shows what the program raised and says how the process ends. Does not return for a `SystemExit` with
+/// something else than a number, which CPython prints.
 fn end_with(py: Python<'_>, error: PyErr) -> Ending {
+    if let Some(status) = status_of(py, &error) {
+        // The frames that the exception holds go before exit handlers run, as with CPython.
+        drop(error);
+        return Ending::Status(status);
+    }
     let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
     error.restore(py);
     // SAFETY: an exception was just set. For `SystemExit` this finalizes and ends the process.
     unsafe { ffi::PyErr_PrintEx(1) };
     if interrupted { Ending::Interrupted } else { Ending::Status(1) }
+}
+
+/// The exit status that a `SystemExit` asks for by a number or by nothing, as `_Py_HandleSystemExit` takes
+/// it.
+fn status_of(py: Python<'_>, error: &PyErr) -> Option<Status> {
+    let inspects = py.import("sys").and_then(|sys| sys.getattr("flags")?.getattr("inspect"));
+    if !error.is_instance_of::<PySystemExit>(py) || inspects.ok()?.is_truthy().ok()? {
+        return None;
+    }
+    let code = error.value(py).getattr("code").ok()?;
+    if code.is_none() {
+        return Some(0);
+    }
+    let number = code.cast::<PyInt>().ok()?;
+    // What does not fit is -1 there.
+    Some(number.extract::<i64>().map_or(-1, |number| number as Status))
 }
 
 /// How many frames an exception has passed through, of which more than two count as two.

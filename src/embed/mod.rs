@@ -7,6 +7,7 @@
 //! | `environment.rs` | the directory that stands in for a virtual environment of a bundle |
 //! | `bundled_python.rs` | the Python inside a standalone executable |
 //! | `config.rs` | `PyConfig` |
+//! | `exit` | how the process ends |
 //! | `hosted.rs` | the same run modes inside a Python that is running already |
 //! | `launch.rs` | the run modes: a bundle's entry point, Python with a bundle, plain Python |
 //! | `linked.rs` | mmport as the executable of a Python |
@@ -20,6 +21,7 @@ mod config;
 mod entry;
 mod environment;
 mod error;
+mod exit;
 pub mod hosted;
 pub mod identity;
 mod launch;
@@ -30,6 +32,7 @@ mod tools;
 pub use entry::entry_variables;
 pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
+pub use exit::always_finalize;
 pub use launch::{
     Status, run_as_python, run_bundle, run_bundle_entry, run_linked_python, run_python,
     run_standalone,

@@ -9,7 +9,7 @@ use crate::python::{Warmed, disassemble, full_message, running_target, warm};
 
 use super::LaunchError;
 use super::config::Config;
-use super::launch::finish;
+use super::exit::finish;
 use super::main_module::Ending;
 
 /// The Python that is running, or else the embedded one, started for this. It cannot be started again,

@@ -13,6 +13,7 @@ use crate::bundle::BundleEntryPoint;
 
 use super::super::interpreter::Interpreter;
 use super::StandaloneError;
+use super::standard_library::ALWAYS;
 
 /// Arguments for the program in one run of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +32,11 @@ impl TracedRun {
 
 /// Imports the module of an entry point.
 const IMPORT: &str = "import importlib, sys; importlib.import_module(sys.argv[1])";
+/// Imports modules, those that this Python has.
+const IMPORT_ALL: &str = "import contextlib, importlib, sys
+for name in sys.argv[1:]:
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)";
 /// Calls what an entry point names, as a script does.
 const CALL: &str = "import functools, importlib, sys; \
     name, module, path = sys.argv[1:4]; sys.argv[:4] = [name]; \
@@ -39,8 +45,8 @@ const CALL: &str = "import functools, importlib, sys; \
 const RUN: &str = "import runpy, sys; name = sys.argv[1]; del sys.argv[:1]; \
     runpy.run_module(name, run_name='__main__', alter_sys=True)";
 
-/// All modules that the runs of the program, and the start of Python, import. `path` are the directories
-/// with what goes into the bundle.
+/// All modules that the runs of the program import, that `modules` need, and that every program may need.
+/// `path` are the directories with what goes into the bundle.
 ///
 /// # Errors
 /// [`StandaloneError::Run`] when a run cannot be started, or fails.
@@ -48,14 +54,19 @@ pub(in crate::build) fn seen_modules(
     interpreter: &Interpreter,
     entry: Option<&BundleEntryPoint>,
     runs: &[TracedRun],
+    modules: &[String],
     path: &[PathBuf],
 ) -> Result<Vec<String>, StandaloneError> {
     let mut seen = BTreeSet::new();
-    let commands: Vec<Vec<String>> = match (entry, runs) {
-        (None, _) => vec![words(&["-c", "pass"])],
+    let mut commands: Vec<Vec<String>> = match (entry, runs) {
+        (None, _) => Vec::new(),
         (Some(entry), []) => vec![import_of(entry)],
         (Some(entry), runs) => runs.iter().map(|run| call_of(entry, run, path)).collect(),
     };
+    let named = modules.iter().map(String::as_str);
+    commands.push(words(
+        &["-c", IMPORT_ALL].into_iter().chain(ALWAYS).chain(named).collect::<Vec<_>>(),
+    ));
     for command in commands {
         seen.extend(run(interpreter, &command, path)?);
     }
@@ -98,7 +109,9 @@ fn run(
     command: &[String],
     path: &[PathBuf],
 ) -> Result<Vec<String>, StandaloneError> {
-    let failed = |found: String| StandaloneError::Run { command: command[2..].join(" "), found };
+    // Without the code that stands for what starts the program.
+    let shown = command.strip_prefix(&["-c".to_owned()][..]).map_or(command, |rest| &rest[1..]);
+    let failed = |found: String| StandaloneError::Run { command: shown.join(" "), found };
     let search = std::env::join_paths(path).unwrap_or_else(|_| OsString::new());
     let output = Command::new(&interpreter.executable)
         .args(command)

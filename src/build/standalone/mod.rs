@@ -107,7 +107,9 @@ impl StandaloneRequest {
     ) -> Result<Standalone, BuildError> {
         let seen = match self.extent {
             StandardLibraryExtent::All => Vec::new(),
-            StandardLibraryExtent::Minimal => seen_modules(interpreter, entry, &self.runs, path)?,
+            StandardLibraryExtent::Minimal => {
+                seen_modules(interpreter, entry, &self.runs, &self.modules, path)?
+            }
         };
         standard_library::add(self, interpreter, &seen, tree, warnings)?;
         let loader = Loader::of_program(&self.python.program)?;

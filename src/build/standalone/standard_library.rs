@@ -1,7 +1,7 @@
 //! What of the standard library goes into a standalone executable.
 //!
 //! All of it but tests and what only serves building Python, or what a program was seen to import and
-//! what [`ALWAYS`] names. The unit of a minimal one is the top-level module or package: what a package
+//! what [`ALWAYS`] needs. The unit of a minimal one is the top-level module or package: what a package
 //! imports of itself later, when something goes wrong say, is there too.
 
 use std::collections::HashSet;
@@ -29,70 +29,38 @@ const OF_DISTRIBUTIONS: [&str; 2] = ["site-packages", "dist-packages"];
 /// Top-level modules of whoever has packaged this Python.
 const OF_THE_SYSTEM: [&str; 2] = ["sitecustomize.py", "usercustomize.py"];
 
-/// Modules that every program may need, seen or not: to start, to say what went wrong, to be a child of
-/// a pool of processes.
-const ALWAYS: [&str; 62] = [
-    "__future__",
-    "_bootsubprocess",
-    "_collections_abc",
-    "_compat_pickle",
-    "_compression",
-    "_py_abc",
-    "_pydatetime",
-    "_sitebuiltins",
-    "_strptime",
-    "_threading_local",
-    "_weakrefset",
-    "abc",
+/// Modules that every program may need, seen or not, with all that they import themselves: to start, to say
+/// what went wrong, to be a child of a pool of processes, to look into its own distributions.
+pub(super) const ALWAYS: [&str; 30] = [
     "argparse",
     "ast",
-    "bisect",
-    "bz2",
-    "codecs",
     "codeop",
-    "collections",
-    "contextlib",
-    "copy",
-    "copyreg",
+    "collections.abc",
+    "concurrent.futures.thread",
     "dataclasses",
     "datetime",
-    "dis",
     "encodings",
-    "enum",
-    "functools",
-    "genericpath",
-    "heapq",
-    "importlib",
+    "importlib.metadata",
+    "importlib.resources",
+    "importlib.util",
     "inspect",
-    "io",
-    "keyword",
-    "linecache",
     "locale",
-    "lzma",
-    "multiprocessing",
-    "opcode",
-    "operator",
-    "os",
+    "logging",
+    "multiprocessing.forkserver",
+    "multiprocessing.pool",
+    "multiprocessing.popen_fork",
+    "multiprocessing.popen_spawn_posix",
+    "multiprocessing.queues",
+    "multiprocessing.spawn",
     "pickle",
     "pkgutil",
-    "posixpath",
-    "re",
-    "reprlib",
     "runpy",
-    "selectors",
     "signal",
     "site",
-    "stat",
-    "string",
-    "struct",
     "subprocess",
     "tempfile",
-    "textwrap",
-    "threading",
-    "token",
-    "tokenize",
     "traceback",
-    "types",
+    "unicodedata",
     "warnings",
 ];
 
@@ -118,7 +86,7 @@ pub(super) fn add(
         StandardLibraryExtent::All => None,
         StandardLibraryExtent::Minimal => {
             let names = seen.iter().chain(&request.modules).map(|name| top_level(name));
-            Some(names.chain(ALWAYS).map(str::to_owned).collect::<HashSet<String>>())
+            Some(names.map(str::to_owned).collect::<HashSet<String>>())
         }
     };
     let mut known = HashSet::new();

@@ -1,0 +1,297 @@
+"""The end of a process: what a program can see of it happens, with or without finalization."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Application
+from support import Outcome
+
+LOG = "mmport::exit=debug"
+FINALIZED = "the interpreter is finalized"
+
+# What has an effect at the end, so that the interpreter has to be finalized; by what is told.
+SEEN = {
+    "del": ("class A:\n    def __del__(self): print('gone')\na = A()\n", "`A`"),
+    "cycle": (
+        "class A:\n    def __del__(self): print('gone')\na = A()\na.a = a\ndel a\n",
+        "`A`",
+    ),
+    "slots": (
+        "class A:\n    __slots__ = ()\n    def __del__(self): print('gone')\na = A()\n",
+        "`A`",
+    ),
+    "module": (
+        "import types\nclass M(types.ModuleType):\n    def __del__(self): print('gone')\n"
+        "m = M('m')\n",
+        "`M`",
+    ),
+    "metaclass": (
+        "class M(type):\n    def __del__(self): print('gone')\nclass A(metaclass=M): pass\n",
+        "`M`",
+    ),
+    "file": ("file = open('written', 'w')\nfile.write('text')\n", "`_io."),
+    "binary": ("file = open('written', 'wb')\nfile.write(b'text')\n", "`_io."),
+    "duplicate": (
+        "import os\nfile = open(os.dup(1), 'w')\nfile.write('text')\n",
+        "`_io.",
+    ),
+    "gzip": ("import gzip\nfile = gzip.open('written', 'w')\nfile.write(b'text')\n", "`GzipFile`"),
+    "zip": (
+        "import zipfile\nfile = zipfile.ZipFile('written', 'w')\nfile.writestr('a', 'text')\n",
+        "`ZipFile`",
+    ),
+    "generator": (
+        "def g():\n    try:\n        yield\n    finally:\n        print('closed')\n"
+        "g = g()\nnext(g)\n",
+        "`generator`",
+    ),
+    "coroutine": ("async def c(): pass\nc = c()\n", "`coroutine`"),
+    "async generator": ("async def g(): yield\ng = g()\n", "`async_generator`"),
+    "context": (
+        "import contextlib\n@contextlib.contextmanager\ndef c():\n    yield\n    print('left')\n"
+        "c = c()\nc.__enter__()\n",
+        "`generator`",
+    ),
+    "weak reference": (
+        "import weakref\nclass A: pass\na = A()\nr = weakref.ref(a, lambda _: print('gone'))\n",
+        "`weakref.ReferenceType`",
+    ),
+    "weak proxy": (
+        "import weakref\nclass A: pass\na = A()\nr = weakref.proxy(a, lambda _: print('gone'))\n",
+        "`weakref.ProxyType`",
+    ),
+    "weak reference of a class": (
+        "import weakref\nclass R(weakref.ref): pass\nclass A: pass\na = A()\n"
+        "r = R(a, lambda _: print('gone'))\n",
+        "`R`",
+    ),
+    "weak method": (
+        "import weakref\nclass A:\n    def f(self): pass\na = A()\n"
+        "r = weakref.WeakMethod(a.f, lambda _: print('gone'))\n",
+        "`WeakMethod`",
+    ),
+    "collector": (
+        "import gc\ngc.callbacks.append(lambda phase, info: print(phase))\n",
+        "gc.callbacks is not empty",
+    ),
+    "debugging": ("import gc\ngc.set_debug(gc.DEBUG_STATS)\n", "gc.get_debug() is not 0"),
+    "frozen": (
+        "import gc\nclass A:\n    def __del__(self): print('gone')\na = A()\ngc.freeze()\n",
+        "gc.get_freeze_count() is not 0",
+    ),
+    "standard output": (
+        "import sys\nclass S:\n    def write(self, t): return len(t)\n"
+        "    def flush(self, done=[]):\n"
+        "        done or done.append(sys.__stdout__.write('flushed'))\n"
+        "sys.stdout = S()\n",
+        "sys.stdout was replaced",
+    ),
+    "detached": (
+        "import sys\nbuffer = sys.stdout.detach()\nbuffer.write(b'text')\n",
+        "ValueError",
+    ),
+    "closed": ("import sys\nsys.stdout.close()\n", "sys.stdout is no open TextIOWrapper"),
+    "warnings": (
+        "import os, warnings\nwarnings.simplefilter('default')\nscan = os.scandir('.')\n",
+        "a filter shows `ResourceWarning`",
+    ),
+    "no filters": (
+        "import os, warnings\nwarnings.resetwarnings()\nscan = os.scandir('.')\n",
+        "no filter ignores `ResourceWarning`",
+    ),
+    "socket": ("import socket\ns = socket.socket()\n", "`socket`"),
+    "process": (
+        "import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', ''])\np.wait()\n",
+        "`Popen`",
+    ),
+    "temporary": (
+        "import tempfile\nf = tempfile.NamedTemporaryFile(dir='.')\nf.write(b'x')\n",
+        "`",
+    ),
+    "database": (
+        "import sqlite3\nc = sqlite3.connect('data')\nc.execute('pragma journal_mode=wal')\n"
+        "c.execute('create table t (a)')\nc.execute('insert into t values (7)')\nc.commit()\n",
+        "`sqlite3.Connection`",
+    ),
+    "made at exit": (
+        "import atexit\nclass A:\n    def __del__(self): print('gone')\n"
+        "atexit.register(lambda: globals().update(a=A()))\n",
+        "`A`",
+    ),
+    "event loop": ("import asyncio\nloop = asyncio.new_event_loop()\n", "`"),
+    "terminal": ("import _curses\n", "`_curses` is imported"),
+}
+
+# What is done without finalizing.
+UNSEEN = {
+    "nothing": "",
+    "exit handlers": "import atexit\nfor n in 'one', 'two':\n    atexit.register(print, n)\n",
+    "failing exit handler": "import atexit\natexit.register(lambda: 1 / 0)\n",
+    "exit in exit handler": "import atexit, sys\natexit.register(lambda: sys.exit(9))\n",
+    "thread": "import threading, time\ndef f():\n    time.sleep(0.2)\n    print('done')\n"
+    "threading.Thread(target=f).start()\n",
+    "daemon": "import threading, time\nt = threading.Thread(target=time.sleep, args=(60,))\n"
+    "t.daemon = True\nt.start()\n",
+    "daemon that runs": "import itertools, threading\n"
+    "t = threading.Thread(target=lambda: [None for _ in itertools.count() if _ < 0], daemon=True)\n"
+    "t.start()\n",
+    "pool": "import concurrent.futures as c\nwith c.ThreadPoolExecutor(2) as p:\n"
+    "    print(list(p.map(abs, [-1])))\n",
+    "buffered": "import sys\nsys.stdout.write('no end')\nsys.stderr.write('neither')\n",
+    "finalize": "import weakref\nclass A: pass\na = A()\nweakref.finalize(a, print, 'finalized')\n",
+    "weak dictionaries": "import weakref\nclass A: pass\na = A()\n"
+    "d = weakref.WeakKeyDictionary({a: 1})\ne = weakref.WeakValueDictionary({1: a})\n"
+    "s = weakref.WeakSet([a])\n",
+    "closed file": "f = open('written', 'w')\nf.write('text')\nf.close()\n",
+    "finished generator": "g = (x for x in ())\nlist(g)\n",
+    "directory": "import os\nscan = os.scandir('.')\nnext(scan)\n",
+    "other warnings": "import warnings\nwarnings.simplefilter('error', DeprecationWarning)\n",
+    "in memory": "import io\na, b = io.BytesIO(b'x'), io.StringIO('x')\n",
+    "many modules": "import argparse, asyncio, email, http.client, json, logging, ssl, xml.dom\n",
+    "number": "import sys\nsys.exit(7)\n",
+    "large number": "import sys\nsys.exit(2 ** 70 + 3)\n",
+    "negative number": "import sys\nsys.exit(-3)\n",
+    "true": "import sys\nsys.exit(True)\n",
+    "error": "raise ValueError('told')\n",
+    "exit handler of C": "import ctypes\nlibc = ctypes.CDLL(None)\n"
+    "text = ctypes.create_string_buffer(b'from C')\n"
+    "libc.__cxa_atexit(libc.puts, text, None)\nprint('main')\n",
+}
+
+
+def comparable(it: Application, text: str) -> str:
+    """Return output without what differs from process to process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text.replace(str(it.bundle), str(it.folder)))
+
+
+def told(it: Application, **variables: str) -> tuple[Outcome, str]:
+    """Return what a program came to, and what is said of its end."""
+    outcome = it.bundled(MMPORT_LOG=LOG, **variables)
+    lines = outcome.stderr.splitlines(keepends=True)
+    own = [line for line in lines if "mmport::exit" in line]
+    theirs = "".join(line for line in lines if "mmport::exit" not in line)
+    return Outcome(outcome.status, outcome.stdout, theirs), "".join(own)
+
+
+def written(folder: Path) -> bytes | None:
+    """Return what a program has written, and forget it."""
+    path = folder / "written"
+    content = path.read_bytes() if path.exists() else None
+    path.unlink(missing_ok=True)
+    return content
+
+
+def without_time(content: bytes | None, name: str) -> bytes | None:
+    """Return content without the time that is in it."""
+    return content and (content[8:] if name == "gzip" else content)
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_is_seen(name: str, application: Callable[..., Application]) -> None:
+    """What has an effect has it: the interpreter is finalized."""
+    main, reason = SEEN[name]
+    it = application(main)
+    outcome, own = told(it)
+    content = written(it.run.cwd)
+    assert FINALIZED in own
+    assert reason in own
+    if name == "database":
+        assert not (it.run.cwd / "data-wal").exists()
+        assert sqlite3.connect(it.run.cwd / "data").execute("select * from t").fetchall() == [(7,)]
+        (it.run.cwd / "data").unlink()
+    expected = it.plain()
+    assert outcome.status == expected.status
+    assert outcome.stdout == expected.stdout
+    if name != "debugging":  # Numbers of objects.
+        assert comparable(it, outcome.stderr) == comparable(it, expected.stderr)
+    plain = written(it.run.cwd)
+    if name != "zip":  # It has the time in it, and a checksum over nothing else.
+        assert without_time(content, name) == without_time(plain, name)
+    assert (content is None) == (plain is None)
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_what_is_not_seen(name: str, application: Callable[..., Application]) -> None:
+    """Everything else comes to the same without finalizing."""
+    it = application(UNSEEN[name])
+    outcome, own = told(it)
+    content = written(it.run.cwd)
+    expected = it.plain()
+    assert own == ""
+    assert outcome.status == expected.status
+    assert outcome.stdout == expected.stdout
+    assert comparable(it, outcome.stderr) == comparable(it, expected.stderr)
+    assert content == written(it.run.cwd)
+    finalized, _ = told(it, MMPORT_EXIT="finalize")
+    by_option = it.run(it.mmport, "run", "--exit", "finalize", it.bundle)
+    assert (by_option.status, by_option.stdout) == (outcome.status, outcome.stdout)
+    assert (finalized.status, finalized.stdout) == (outcome.status, outcome.stdout)
+    assert comparable(it, finalized.stderr) == comparable(it, outcome.stderr)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"PYTHONVERBOSE": "1"}, {"PYTHONDEVMODE": "1"}, {"PYTHONMALLOCSTATS": "1"}],
+    ids=str,
+)
+def test_settings(variables: dict[str, str], application: Callable[..., Application]) -> None:
+    """Who asks to see the end sees it."""
+    outcome, own = told(application("print('main')"), **variables)
+    assert FINALIZED in own
+    assert outcome.stdout == "main\n"
+
+
+def test_full_disk(application: Callable[..., Application]) -> None:
+    """A standard output that cannot be flushed is status 120, told as by CPython."""
+    it = application("print('text')")
+    shell = 'exec "$@" >/dev/full'
+    found = it.run("sh", "-c", shell, "sh", it.mmport, "run", it.bundle)
+    expected = it.run("sh", "-c", shell, "sh", it.python, it.folder / "__main__.py")
+    assert found.status == expected.status == 120
+    assert found.stderr == expected.stderr
+
+
+def test_extension_modules_of_others(application: Callable[..., Application]) -> None:
+    """Code that nobody knows may do anything at the end."""
+    _, own = told(application("import yaml._yaml", "pyyaml==6.0.3"))
+    assert FINALIZED in own
+    assert "is loaded" in own
+    # Unless it was made of Python code, or defines no types.
+    for requirement, module in [
+        ("charset-normalizer==3.4.4", "charset_normalizer.md__mypyc"),
+        ("markupsafe==3.0.3", "markupsafe._speedups"),
+    ]:
+        it = application(f"import {module.removesuffix('__mypyc')}, {module}", requirement)
+        assert told(it)[1] == ""
+
+
+def test_interrupted(application: Callable[..., Application]) -> None:
+    """An interrupted program ends by the signal, finalized."""
+    it = application(
+        "class A:\n    def __del__(self): print('gone')\na = A()\nraise KeyboardInterrupt"
+    )
+    assert it.bundled().status == it.plain().status == -2
+    assert it.bundled().stdout == "gone\n"
+
+
+AUDIT = """
+import os, sys
+def hook(event, arguments, write=os.write):
+    if event == "cpython.PyInterpreterState_Clear":
+        write(1, b"finalized")
+sys.addaudithook(hook)
+"""
+
+
+def test_finalization_when_asked_for(application: Callable[..., Application]) -> None:
+    """Python is finalized by the option and by the variable, and not without."""
+    it = application(AUDIT)
+    assert it.plain().stdout == "finalized"
+    assert it.bundled().stdout == ""
+    assert it.bundled(MMPORT_EXIT="finalize").stdout == "finalized"
+    assert it.run(it.mmport, "run", "--exit", "finalize", it.bundle).stdout == "finalized"

@@ -1,0 +1,239 @@
+//! The end of a program's process: finalizing the interpreter, or proving that nobody could tell.
+//!
+//! Finalization is up to a third of a short run, and most of it takes objects apart whose end has no
+//! effect. What a program can see of its end is done first, in CPython's order: other threads are waited
+//! for, exit handlers run, standard streams are flushed. Then all objects are looked at once. If none of
+//! them does anything when it goes, and no code is loaded of which that is not known, the process ends, by
+//! way of the C library's own exit handlers. Otherwise the interpreter is finalized as ever.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `objects.rs` | which objects do something when they go |
+//! | `libraries.rs` | which extension modules are known to do nothing |
+
+mod libraries;
+mod objects;
+
+use std::env;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::PyResourceWarning;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyType};
+
+use super::Status;
+use super::main_module::Ending;
+
+/// The variable, and its value, that ask for finalization.
+const VARIABLE: (&str, &str) = ("MMPORT_EXIT", "finalize");
+
+/// Whether finalization was asked for.
+static ALWAYS: AtomicBool = AtomicBool::new(false);
+
+/// Has this process finalize the interpreter, whether anybody could tell or not.
+pub fn always_finalize() {
+    ALWAYS.store(true, Ordering::Relaxed);
+}
+
+fn is_finalization_asked_for() -> bool {
+    let (name, value) = VARIABLE;
+    ALWAYS.load(Ordering::Relaxed) || env::var_os(name).is_some_and(|found| found == value)
+}
+
+/// The status of a Python whose standard streams could not be flushed at the end.
+const FLUSH_FAILED: Status = 120;
+
+/// Why the interpreter has to be finalized.
+type Reason = String;
+
+/// Ends the interpreter as `Py_RunMain` does, as far as anybody can tell.
+pub(super) fn finish(ending: Ending) -> Status {
+    if let Ending::Status(status) = ending
+        && !is_finalization_asked_for()
+    {
+        match Python::attach(end_unnoticed) {
+            Ok(true) => return status,
+            Ok(false) => return FLUSH_FAILED,
+            Err(reason) => {
+                tracing::debug!(target: "mmport::exit", reason, "the interpreter is finalized");
+            }
+        }
+    }
+    // SAFETY: this thread started the interpreter and holds its lock; no `Python` token is alive.
+    let flushed = unsafe { ffi::Py_FinalizeEx() } == 0;
+    match ending {
+        Ending::Interrupted => die_of_interrupt(),
+        Ending::Status(_) if !flushed => FLUSH_FAILED,
+        Ending::Status(status) => status,
+    }
+}
+
+/// Does what finalization does first, and proves that the rest would not be noticed. Says whether the
+/// standard streams could be flushed; an error is why the proof fails. Finalization may follow.
+fn end_unnoticed(py: Python<'_>) -> Result<bool, Reason> {
+    let sys = py.import("sys").map_err(reason)?;
+    let modules = sys.getattr("modules").map_err(reason)?;
+    let modules = modules.cast::<PyDict>().map_err(reason)?;
+    // Before anything runs: what can be told now need not be told later.
+    check_settings(&sys)?;
+    check_warnings(modules)?;
+    libraries::check(modules)?;
+    // As `Py_FinalizeEx` does: `wait_for_thread_shutdown`, `_Py_FinishPendingCalls`, `_PyAtExit_Call`.
+    if let Ok(Some(threading)) = modules.get_item("threading")
+        && let Err(error) = threading.call_method0("_shutdown")
+    {
+        error.write_unraisable(py, Some(&threading));
+    }
+    // SAFETY: this thread holds the interpreter's lock.
+    if unsafe { ffi::Py_MakePendingCalls() } < 0 {
+        PyErr::fetch(py).write_unraisable(py, None);
+    }
+    if let Ok(Some(atexit)) = modules.get_item("atexit") {
+        atexit.call_method0("_run_exitfuncs").map_err(reason)?;
+    }
+    // They may have imported more, started threads, or made objects.
+    check_settings(&sys)?;
+    check_warnings(modules)?;
+    libraries::check(modules)?;
+    let streams = StandardStreams::of(&sys)?;
+    objects::check(py, &streams.objects)?;
+    Ok(streams.flush(py))
+}
+
+/// Looks for what makes the end itself visible, and for what is alive beside this thread.
+fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
+    let py = sys.py();
+    let flags = sys.getattr("flags").map_err(reason)?;
+    for name in ["verbose", "dev_mode", "debug", "inspect"] {
+        if flags.getattr(name).and_then(|flag| flag.is_truthy()).map_err(reason)? {
+            return Err(format!("sys.flags.{name} is set"));
+        }
+    }
+    for name in ["PYTHONMALLOCSTATS", "PYTHONDUMPREFS", "PYTHONDUMPREFSFILE"] {
+        if env::var_os(name).is_some_and(|value| !value.is_empty()) {
+            return Err(format!("{name} is set"));
+        }
+    }
+    // SAFETY: this thread holds the interpreter's lock, so no interpreter comes or goes.
+    let is_only = unsafe {
+        let first = ffi::PyInterpreterState_Head();
+        first.is_null() || ffi::PyInterpreterState_Next(first).is_null()
+    };
+    if !is_only {
+        return Err("there are other interpreters".into());
+    }
+    let gc = py.import("gc").map_err(reason)?;
+    let count = |name: &str| -> PyResult<bool> {
+        Ok(gc.getattr(name)?.cast::<PyList>().map_or(true, |list| !list.is_empty()))
+    };
+    for name in ["callbacks", "garbage"] {
+        if count(name).map_err(reason)? {
+            return Err(format!("gc.{name} is not empty"));
+        }
+    }
+    for name in ["get_debug", "get_freeze_count"] {
+        if gc.call_method0(name).and_then(|number| number.is_truthy()).map_err(reason)? {
+            return Err(format!("gc.{name}() is not 0"));
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that nobody wants to be told of what is still open: `ResourceWarning` is ignored, as it is
+/// unless asked for.
+fn check_warnings(modules: &Bound<'_, PyDict>) -> Result<(), Reason> {
+    let py = modules.py();
+    let resource_warning = py.get_type::<PyResourceWarning>();
+    let filters = match modules.get_item("warnings") {
+        Ok(Some(warnings)) => warnings.getattr("filters"),
+        _ => py.import("_warnings").and_then(|warnings| warnings.getattr("filters")),
+    };
+    for filter in filters.and_then(|filters| filters.try_iter()).map_err(reason)? {
+        let (action, message, category, module, _): (
+            String,
+            Bound<'_, PyAny>,
+            Bound<'_, PyType>,
+            Bound<'_, PyAny>,
+            usize,
+        ) = filter.and_then(|filter| filter.extract()).map_err(reason)?;
+        if !resource_warning.is_subclass(&category).map_err(reason)? {
+            continue;
+        }
+        if action == "ignore" && message.is_none() && module.is_none() {
+            return Ok(());
+        }
+        return Err("a filter shows `ResourceWarning`".into());
+    }
+    Err("no filter ignores `ResourceWarning`".into())
+}
+
+/// The standard streams as CPython has made them.
+struct StandardStreams<'py> {
+    /// `sys.stdout` and `sys.stderr`.
+    written: Vec<Bound<'py, PyAny>>,
+    /// All of them, with the buffers and files below them.
+    objects: Vec<Bound<'py, PyAny>>,
+}
+
+impl<'py> StandardStreams<'py> {
+    fn of(sys: &Bound<'py, PyModule>) -> Result<Self, Reason> {
+        let mut streams = Self { written: Vec::new(), objects: Vec::new() };
+        for name in ["stdin", "stdout", "stderr"] {
+            let stream = sys.getattr(name).map_err(reason)?;
+            let original = sys.getattr(format!("__{name}__").as_str()).map_err(reason)?;
+            if !stream.is(&original) {
+                return Err(format!("sys.{name} was replaced"));
+            }
+            if stream.is_none() {
+                continue;
+            }
+            let is_text = stream.get_type().name().is_ok_and(|name| name == "TextIOWrapper");
+            if !is_text || stream.getattr("closed").map_err(reason)?.is_truthy().unwrap_or(true) {
+                return Err(format!("sys.{name} is no open TextIOWrapper"));
+            }
+            let buffer = stream.getattr("buffer").map_err(reason)?;
+            // Without a buffer, as with `-u`, this is the file itself.
+            if let Ok(raw) = buffer.getattr("raw") {
+                streams.objects.push(raw);
+            }
+            streams.objects.push(buffer);
+            streams.objects.push(stream.clone());
+            if name != "stdin" {
+                streams.written.push(stream);
+            }
+        }
+        Ok(streams)
+    }
+
+    /// As `flush_std_files` does.
+    fn flush(&self, py: Python<'_>) -> bool {
+        let mut flushed = true;
+        for (number, stream) in self.written.iter().enumerate() {
+            if let Err(error) = stream.call_method0("flush") {
+                flushed = false;
+                // What is wrong with standard error cannot be written there.
+                if number == 0 && self.written.len() > 1 {
+                    error.write_unraisable(py, Some(stream));
+                }
+            }
+        }
+        flushed
+    }
+}
+
+fn reason(error: impl std::fmt::Display) -> Reason {
+    error.to_string()
+}
+
+/// Ends the process by SIGINT, so that a shell sees what happened, as `python` does after an
+/// unhandled `KeyboardInterrupt`.
+fn die_of_interrupt() -> Status {
+    // SAFETY: both calls are async-signal-safe and have no preconditions.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+        libc::kill(libc::getpid(), libc::SIGINT);
+    }
+    // Only where the signal is blocked.
+    128 + libc::SIGINT
+}

@@ -1,0 +1,211 @@
+//! Which objects do something when they go.
+//!
+//! The collector knows all objects that can hold others. Those of a type are judged alike: by the
+//! finalizer that the type has or inherits, or one by one where only some have an effect: files that are
+//! open, generators that have not finished, weak references with callbacks. Objects that the collector
+//! does not know are told by their types, which it knows.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+
+use foldhash::fast::FixedState;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyList};
+
+use super::Reason;
+
+/// Types of CPython's own that are known by their bases' names, whose objects write when they go.
+const WITH_EFFECTS: [&CStr; 2] = [c"sqlite3.Connection", c"sqlite3.Blob"];
+/// Types with a finalizer that closes them, which is noticed only if they are open.
+const FILES: [&CStr; 6] = [
+    c"_io.FileIO",
+    c"_io.BufferedReader",
+    c"_io.BufferedWriter",
+    c"_io.BufferedRandom",
+    c"_io.BufferedRWPair",
+    c"_io.TextIOWrapper",
+];
+/// Types whose finalizer has no effect.
+const IN_MEMORY: [&CStr; 2] = [c"_io.BytesIO", c"_io.StringIO"];
+/// What weak references are, and those that stand for their referents.
+const WEAK_REFERENCES: [&CStr; 3] =
+    [c"weakref.ReferenceType", c"weakref.ProxyType", c"weakref.CallableProxyType"];
+/// Types of what can be suspended, with the attribute that is `None` once it has finished.
+const SUSPENDED: [(&CStr, &str); 3] =
+    [(c"generator", "gi_frame"), (c"coroutine", "cr_frame"), (c"async_generator", "ag_frame")];
+/// Callbacks of weak references that only tidy up: modules, and names in them.
+const TIDYING: [(&str, &str); 6] = [
+    ("_frozen_importlib", "_get_module_lock.<locals>.cb"),
+    ("_weakrefset", "WeakSet.__init__.<locals>._remove"),
+    ("importlib._bootstrap", "_get_module_lock.<locals>.cb"),
+    ("logging", "_removeHandlerRef"),
+    ("weakref", "WeakKeyDictionary.__init__.<locals>.remove"),
+    ("weakref", "WeakValueDictionary.__init__.<locals>.remove"),
+];
+
+/// Such callbacks that are written in C: of abstract base classes, and of objects of threads.
+const TIDYING_IN_C: [&str; 2] = ["_destroy", "_localdummy_destroyed"];
+
+/// The type of such a callback that is no function: it forgets a type of `ctypes`.
+const TIDYING_OF_CTYPES: &CStr = c"_ctypes.DictRemover";
+
+/// The beginning of `PyWeakReference`, of `Include/cpython/weakrefobject.h`.
+#[repr(C)]
+struct WeakReference {
+    ob_base: ffi::PyObject,
+    wr_object: *mut ffi::PyObject,
+    wr_callback: *mut ffi::PyObject,
+}
+
+/// What is known of all objects of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Harmless,
+    /// Finalizing it has an effect, or may have.
+    Effective,
+    /// If it is open.
+    File,
+    /// If the attribute is not `None`.
+    Suspended(&'static str),
+    /// If it has a callback.
+    WeakReference,
+    /// It is a type: objects of it may be such that the collector does not know.
+    Type,
+}
+
+/// Checks all objects but `spared`.
+///
+/// # Errors
+/// What was found that does something when it goes.
+pub(super) fn check(py: Python<'_>, spared: &[Bound<'_, PyAny>]) -> Result<(), Reason> {
+    let failed = |error: PyErr| error.to_string();
+    let objects = py.import("gc").and_then(|gc| gc.call_method0("get_objects")).map_err(failed)?;
+    let objects = objects.cast::<PyList>().map_err(|error| error.to_string())?;
+    let mut verdicts: HashMap<*mut ffi::PyTypeObject, Verdict, FixedState> = HashMap::default();
+    for object in objects.iter() {
+        let kind = object.get_type_ptr();
+        let verdict = *verdicts.entry(kind).or_insert_with(|| verdict(kind));
+        let has_effect = match verdict {
+            Verdict::Harmless => false,
+            Verdict::Effective => true,
+            Verdict::File => is_open(&object),
+            Verdict::Suspended(frame) => !object.getattr(frame).is_ok_and(|frame| frame.is_none()),
+            Verdict::WeakReference => has_callback(&object),
+            Verdict::Type => makes_unknown_finalizers(&object),
+        };
+        if has_effect && !spared.iter().any(|stream| stream.is(&object)) {
+            return Err(told(&object, verdict));
+        }
+    }
+    Ok(())
+}
+
+/// What was found, for who wants to know.
+fn told(object: &Bound<'_, PyAny>, verdict: Verdict) -> Reason {
+    let kind = name(object.get_type_ptr()).to_string_lossy();
+    let detail = match verdict {
+        Verdict::WeakReference => callback_of(object).and_then(|it| it.repr().ok()),
+        Verdict::Type => object.repr().ok(),
+        _ => None,
+    };
+    let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
+    format!("there is a `{kind}`{detail}")
+}
+
+fn verdict(kind: *mut ffi::PyTypeObject) -> Verdict {
+    let is_exactly = |names: &[&CStr]| names.contains(&name(kind));
+    if is_exactly(&FILES) {
+        return Verdict::File;
+    }
+    if is_exactly(&IN_MEMORY) {
+        return Verdict::Harmless;
+    }
+    if let Some((_, frame)) = SUSPENDED.iter().find(|(known, _)| name(kind) == *known) {
+        return Verdict::Suspended(frame);
+    }
+    // SAFETY: `kind` is the type of a live object, and so ready.
+    let is_type = unsafe { ffi::PyType_IsSubtype(kind, &raw mut ffi::PyType_Type) } != 0;
+    let is_weak_reference = bases(kind).any(|base| WEAK_REFERENCES.contains(&name(base)));
+    if has_finalizer(kind) || bases(kind).any(|base| WITH_EFFECTS.contains(&name(base))) {
+        Verdict::Effective
+    } else if is_type {
+        Verdict::Type
+    } else if is_weak_reference {
+        Verdict::WeakReference
+    } else {
+        Verdict::Harmless
+    }
+}
+
+/// The type and those it inherits from.
+fn bases(kind: *mut ffi::PyTypeObject) -> impl Iterator<Item = *mut ffi::PyTypeObject> {
+    let mut next = kind;
+    std::iter::from_fn(move || {
+        let this = next;
+        if this.is_null() {
+            return None;
+        }
+        // SAFETY: bases live as long as the types that inherit from them.
+        next = unsafe { (*this).tp_base };
+        Some(this)
+    })
+}
+
+fn name(kind: *mut ffi::PyTypeObject) -> &'static CStr {
+    // SAFETY: the name of a live type is a C string; it is only looked at while the type lives.
+    unsafe { CStr::from_ptr((*kind).tp_name) }
+}
+
+/// Whether a type has a finalizer, its own or an inherited one.
+fn has_finalizer(kind: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: `kind` is a live type.
+    unsafe { (*kind).tp_finalize.is_some() || (*kind).tp_del.is_some() }
+}
+
+/// Whether objects of the type `object` may be unknown to the collector, and have a finalizer in Python.
+/// Those of the standard library's types in C close what the process has open anyway.
+fn makes_unknown_finalizers(object: &Bound<'_, PyAny>) -> bool {
+    let kind = object.as_ptr().cast::<ffi::PyTypeObject>();
+    // SAFETY: the object is a type.
+    let is_collected = unsafe { ffi::PyType_HasFeature(kind, ffi::Py_TPFLAGS_HAVE_GC) } != 0;
+    let is_in_python = || {
+        let finalizer = object.getattr("__del__");
+        finalizer
+            .is_ok_and(|finalizer| finalizer.get_type().name().is_ok_and(|it| it == "function"))
+    };
+    !is_collected && has_finalizer(kind) && is_in_python()
+}
+
+fn is_open(file: &Bound<'_, PyAny>) -> bool {
+    !file.getattr("closed").is_ok_and(|closed| closed.is_truthy().unwrap_or(false))
+}
+
+/// The callback of a weak reference; proxies do not show theirs.
+fn callback_of<'py>(reference: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let reference_object = reference.as_ptr().cast::<WeakReference>();
+    // SAFETY: the object is a weak reference. Its callback is null, or an object that lives as long as it
+    // stays there, which nothing changes while this thread holds the interpreter's lock.
+    unsafe { Bound::from_borrowed_ptr_or_opt(reference.py(), (*reference_object).wr_callback) }
+}
+
+/// Whether something else than tidying up happens when the referent of a weak reference goes.
+fn has_callback(reference: &Bound<'_, PyAny>) -> bool {
+    let Some(callback) = callback_of(reference) else { return false };
+    // `weakref.finalize` does nothing any more once its exit handler has run.
+    if callback.get_type().name().is_ok_and(|name| name == "finalize") {
+        let is_over = callback.get_type().getattr("_shutdown");
+        return !is_over.is_ok_and(|is_over| is_over.is_truthy().unwrap_or(false));
+    }
+    let text = |attribute: &str| callback.getattr(attribute)?.extract::<String>();
+    if name(callback.get_type_ptr()) == TIDYING_OF_CTYPES {
+        return false;
+    }
+    if callback.is_instance_of::<PyCFunction>() {
+        return !text("__name__").is_ok_and(|name| TIDYING_IN_C.contains(&name.as_str()));
+    }
+    match (text("__module__"), text("__qualname__")) {
+        (Ok(module), Ok(name)) => !TIDYING.contains(&(module.as_str(), name.as_str())),
+        _ => true,
+    }
+}
