@@ -124,7 +124,7 @@ SEEN = {
         "`A`",
     ),
     "event loop": ("import asyncio\nloop = asyncio.new_event_loop()\n", "`"),
-    "terminal": ("import _curses\n", "`_curses` is imported"),
+    "tests of CPython": ("import _testcapi\n", "`_testcapi` is imported"),
 }
 
 # What is done without finalizing.
@@ -295,3 +295,18 @@ def test_finalization_when_asked_for(application: Callable[..., Application]) ->
     assert it.bundled().stdout == ""
     assert it.bundled(MMPORT_EXIT="finalize").stdout == "finalized"
     assert it.run(it.mmport, "run", "--exit", "finalize", it.bundle).stdout == "finalized"
+
+
+@pytest.mark.parametrize("name", ["del", "file", "generator", "exit handlers", "thread", "number"])
+def test_python_package(
+    name: str, application: Callable[..., Application], pip_mmport: Path
+) -> None:
+    """The command of the Python package ends the process of its Python in the same way."""
+    main = SEEN[name][0] if name in SEEN else UNSEEN[name]
+    it = application(main)
+    found = it.run(pip_mmport, "run", it.bundle, MMPORT_LOG=LOG)
+    content = written(it.run.cwd)
+    expected = it.plain()
+    assert (FINALIZED in found.stderr) == (name in SEEN)
+    assert (found.status, found.stdout) == (expected.status, expected.stdout)
+    assert content == written(it.run.cwd)

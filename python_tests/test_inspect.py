@@ -16,7 +16,8 @@ FILES: dict[str, str | bytes] = {
     "package/__init__.py": "",
     "package/inner.py": "",
     "package/data.json": "{}",
-    "thing-1.5.dist-info/METADATA": "Metadata-Version: 2.1\nName: Thing\nVersion: 1.5\n",
+    "thing-1.5.dist-info/METADATA": "Metadata-Version: 2.4\nName: Thing\nVersion: 1.5\n"
+    "License-Expression: MIT\n",
     "thing-1.5.dist-info/entry_points.txt": "[console_scripts]\nthing = app:main\n"
     "[gui_scripts]\nthing-gui = app:main\n[other]\nx = app\n",
     "thing-1.5.dist-info/RECORD": "app.py,,\nthing-1.5.dist-info/RECORD,,\n",
@@ -37,7 +38,7 @@ def test_json(bundle: Path, run: Runner, mmport: Path) -> None:
     assert seen["bundle"] == str(bundle)
     assert seen["bytes"] == bundle.stat().st_size
     assert seen["entries"] == len(names)
-    assert seen["distributions"] == [{"name": "Thing", "version": "1.5"}]
+    assert seen["distributions"] == [{"name": "Thing", "version": "1.5", "license": "MIT"}]
     assert [(s["name"], s["value"], s["group"]) for s in seen["scripts"]] == [
         ("thing", "app:main", "console_scripts"),
         ("thing-gui", "app:main", "gui_scripts"),
@@ -118,7 +119,7 @@ def test_wheel(compression: int, run: Runner, mmport: Path) -> None:
             wheel.writestr(name, content)
     seen = json.loads(run(mmport, "inspect", "--json", "--verify", path).succeeded().stdout)
     assert seen["built_for"] is None
-    assert seen["distributions"] == [{"name": "Thing", "version": "1.5"}]
+    assert seen["distributions"] == [{"name": "Thing", "version": "1.5", "license": "MIT"}]
     assert seen["bytecode"] == {}
     assert seen["modules"] == 3
     assert "not built by mmport" in run(mmport, "inspect", path).succeeded().stdout

@@ -141,8 +141,9 @@ class Interpreters:
         python = links / "python"
         if kind != "broken":
             if kind == "mmport":
-                # A copy: some tests start what a link leads to, which has no name of Python's.
-                shutil.copy2(self.mmport, python)
+                # A copy: some tests start what a link leads to, which has no name of Python's. By a
+                # process of its own: what another thread starts meanwhile would hold it open.
+                subprocess.run(["cp", self.mmport, python], check=True)
             else:
                 python.symlink_to(base)
             return [python, HERE / "worker.py", "--interpreter", kind]

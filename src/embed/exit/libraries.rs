@@ -21,9 +21,7 @@ use crate::embed::identity::{DYNLOAD, PREFIX};
 
 /// Modules of the standard library with objects that write when they go, and that nobody can look for; and
 /// those that are made to test the interpreter.
-const WITH_EFFECTS: [&str; 10] = [
-    "_curses",
-    "_curses_panel",
+const WITH_EFFECTS: [&str; 8] = [
     "_dbm",
     "_gdbm",
     "_testbuffer",

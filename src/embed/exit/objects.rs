@@ -104,7 +104,10 @@ pub(super) fn check(py: Python<'_>, spared: &[Bound<'_, PyAny>]) -> Result<(), R
 /// What was found, for who wants to know.
 fn told(object: &Bound<'_, PyAny>, verdict: Verdict) -> Reason {
     let kind = name(object.get_type_ptr()).to_string_lossy();
+    // What is a program's own is asked only for who wants to know.
+    let is_wanted = tracing::enabled!(target: "mmport::exit", tracing::Level::DEBUG);
     let detail = match verdict {
+        _ if !is_wanted => None,
         Verdict::WeakReference => callback_of(object).and_then(|it| it.repr().ok()),
         Verdict::Type => object.repr().ok(),
         _ => None,
@@ -193,11 +196,12 @@ fn callback_of<'py>(reference: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> 
 fn has_callback(reference: &Bound<'_, PyAny>) -> bool {
     let Some(callback) = callback_of(reference) else { return false };
     // `weakref.finalize` does nothing any more once its exit handler has run.
-    if callback.get_type().name().is_ok_and(|name| name == "finalize") {
-        let is_over = callback.get_type().getattr("_shutdown");
+    let text = |attribute: &str| callback.getattr(attribute)?.extract::<String>();
+    let kind = callback.get_type();
+    if kind.fully_qualified_name().is_ok_and(|name| name == "weakref.finalize") {
+        let is_over = kind.getattr("_shutdown");
         return !is_over.is_ok_and(|is_over| is_over.is_truthy().unwrap_or(false));
     }
-    let text = |attribute: &str| callback.getattr(attribute)?.extract::<String>();
     if name(callback.get_type_ptr()) == TIDYING_OF_CTYPES {
         return false;
     }
