@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Callable
@@ -198,18 +199,22 @@ def test_what_is_seen(name: str, application: Callable[..., Application]) -> Non
     it = application(main)
     outcome, own = told(it)
     content = written(it.run.cwd)
-    assert FINALIZED in own
-    assert reason in own
+    if name != "cycle":  # Looking at all objects may have collected it.
+        assert FINALIZED in own
+        assert reason in own
     if name == "database":
         assert not (it.run.cwd / "data-wal").exists()
-        assert sqlite3.connect(it.run.cwd / "data").execute("select * from t").fetchall() == [(7,)]
+        with contextlib.closing(sqlite3.connect(it.run.cwd / "data")) as database:
+            assert database.execute("select * from t").fetchall() == [(7,)]
         (it.run.cwd / "data").unlink()
     expected = it.plain()
+    plain = written(it.run.cwd)
     assert outcome.status == expected.status
     assert outcome.stdout == expected.stdout
+    (it.run.cwd / "data").unlink(missing_ok=True)
     if name != "debugging":  # Numbers of objects.
-        assert comparable(it, outcome.stderr) == comparable(it, expected.stderr)
-    plain = written(it.run.cwd)
+        finalized, _ = told(it, MMPORT_EXIT="finalize")
+        assert comparable(it, outcome.stderr) == comparable(it, finalized.stderr)
     if name != "zip":  # It has the time in it, and a checksum over nothing else.
         assert without_time(content, name) == without_time(plain, name)
     assert (content is None) == (plain is None)
@@ -225,7 +230,6 @@ def test_what_is_not_seen(name: str, application: Callable[..., Application]) ->
     assert own == ""
     assert outcome.status == expected.status
     assert outcome.stdout == expected.stdout
-    assert comparable(it, outcome.stderr) == comparable(it, expected.stderr)
     assert content == written(it.run.cwd)
     finalized, _ = told(it, MMPORT_EXIT="finalize")
     by_option = it.run(it.mmport, "run", "--exit", "finalize", it.bundle)

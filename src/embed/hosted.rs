@@ -30,7 +30,7 @@ use crate::python::{
 
 use super::entry::{Asked, Start, VARIABLES, file_of};
 use super::environment::{BundleEnvironment, make_environment};
-use super::exit::finish;
+use super::exit::{finish, note_start};
 use super::launch::open_fitting;
 use super::main_module::{run_entry, run_main_module};
 use super::{LaunchError, Status};
@@ -148,6 +148,7 @@ fn enter(
             main.del_item(name)?;
         }
     }
+    note_start(py);
     install_traceback_hooks(py)?;
     install_site(py, mounted)?;
     let attributes = PyDict::new(py);

@@ -19,7 +19,7 @@ use super::bundled_python::BundledPython;
 use super::config::Config;
 use super::entry::{Asked, Start, file_of, taken};
 use super::environment::bundle_of_executable;
-use super::exit::finish;
+use super::exit::{finish, note_start};
 use super::linked::linked_python;
 use super::main_module::{Ending, run_entry, run_main_module};
 use super::{BundleEnvironment, LaunchError, identity};
@@ -251,6 +251,7 @@ fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchErr
     let standard_library = if is_bundled { BundledPython::places().to_vec() } else { Vec::new() };
     // In this order: what a `.pth` file does, such as changing `sys.excepthook`, is done to the
     // Python that the program gets.
+    note_start(py);
     install_traceback_hooks(py)
         .and_then(|()| install_site(py, mounted))
         .and_then(|()| serve_subinterpreters(py, mounted, &standard_library, None))

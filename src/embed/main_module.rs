@@ -157,7 +157,7 @@ fn end_with(py: Python<'_>, error: PyErr) -> Ending {
 }
 
 /// The exit status that a `SystemExit` asks for by a number or by nothing, as `_Py_HandleSystemExit` takes
-/// it.
+/// them.
 fn status_of(py: Python<'_>, error: &PyErr) -> Option<Status> {
     let inspects = py.import("sys").and_then(|sys| sys.getattr("flags")?.getattr("inspect"));
     if !error.is_instance_of::<PySystemExit>(py) || inspects.ok()?.is_truthy().ok()? {
@@ -167,9 +167,9 @@ fn status_of(py: Python<'_>, error: &PyErr) -> Option<Status> {
     if code.is_none() {
         return Some(0);
     }
-    let number = code.cast::<PyInt>().ok()?;
-    // What does not fit is -1 there.
-    Some(number.extract::<i64>().map_or(-1, |number| number as Status))
+    // What does not fit is CPython's to tell.
+    let number: i64 = code.cast::<PyInt>().ok()?.extract().ok()?;
+    Some(number as Status)
 }
 
 /// How many frames an exception has passed through, of which more than two count as two.

@@ -15,7 +15,7 @@ mod libraries;
 mod objects;
 
 use std::env;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyResourceWarning;
 use pyo3::ffi;
@@ -53,8 +53,7 @@ pub(super) fn finish(ending: Ending) -> Status {
         && !is_finalization_asked_for()
     {
         match Python::attach(end_unnoticed) {
-            Ok(true) => return status,
-            Ok(false) => return FLUSH_FAILED,
+            Ok(()) => return status,
             Err(reason) => {
                 tracing::debug!(target: "mmport::exit", reason, "the interpreter is finalized");
             }
@@ -69,9 +68,9 @@ pub(super) fn finish(ending: Ending) -> Status {
     }
 }
 
-/// Does what finalization does first, and proves that the rest would not be noticed. Says whether the
-/// standard streams could be flushed; an error is why the proof fails. Finalization may follow.
-fn end_unnoticed(py: Python<'_>) -> Result<bool, Reason> {
+/// Does what finalization does first, and proves that the rest would not be noticed; an error is why the
+/// proof fails. Finalization may follow.
+fn end_unnoticed(py: Python<'_>) -> Result<(), Reason> {
     let sys = py.import("sys").map_err(reason)?;
     let modules = sys.getattr("modules").map_err(reason)?;
     let modules = modules.cast::<PyDict>().map_err(reason)?;
@@ -98,7 +97,7 @@ fn end_unnoticed(py: Python<'_>) -> Result<bool, Reason> {
     libraries::check(modules)?;
     let streams = StandardStreams::of(&sys)?;
     objects::check(py, &streams.objects)?;
-    Ok(streams.flush(py))
+    streams.flush()
 }
 
 /// Looks for what makes the end itself visible, and for what is alive beside this thread.
@@ -123,7 +122,7 @@ fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
     if !is_only {
         return Err("there are other interpreters".into());
     }
-    let gc = py.import("gc").map_err(reason)?;
+    let gc = py.import("gc").map_err(reason)?.into_any();
     let count = |name: &str| -> PyResult<bool> {
         Ok(gc.getattr(name)?.cast::<PyList>().map_or(true, |list| !list.is_empty()))
     };
@@ -132,12 +131,36 @@ fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
             return Err(format!("gc.{name} is not empty"));
         }
     }
-    for name in ["get_debug", "get_freeze_count"] {
-        if gc.call_method0(name).and_then(|number| number.is_truthy()).map_err(reason)? {
-            return Err(format!("gc.{name}() is not 0"));
-        }
+    if gc.call_method0("get_debug").and_then(|flags| flags.is_truthy()).map_err(reason)? {
+        return Err("gc.get_debug() is not 0".into());
+    }
+    // What the program has frozen, nobody can look at.
+    if frozen(&gc).map_err(reason)? > FROZEN_AT_START.load(Ordering::Relaxed) {
+        return Err("gc.get_freeze_count() is not 0".into());
     }
     Ok(())
+}
+
+/// How many objects were frozen before the program started: 3.12 freezes those of its own start.
+static FROZEN_AT_START: AtomicUsize = AtomicUsize::new(0);
+
+fn frozen(gc: &Bound<'_, PyAny>) -> PyResult<usize> {
+    gc.call_method0("get_freeze_count")?.extract()
+}
+
+/// Notes what the proof at the end compares with, before the program starts.
+pub(super) fn note_start(py: Python<'_>) {
+    if !cfg!(Py_3_12) || cfg!(Py_3_13) {
+        return;
+    }
+    // A module that nobody sees, so that `sys.modules` stays as it is.
+    let spec = py
+        .import("importlib.machinery")
+        .and_then(|it| it.call_method1("ModuleSpec", ("gc", py.None())));
+    let gc = spec.and_then(|spec| py.import("_imp")?.call_method1("create_builtin", (spec,)));
+    if let Ok(count) = gc.and_then(|gc| frozen(&gc)) {
+        FROZEN_AT_START.store(count, Ordering::Relaxed);
+    }
 }
 
 /// Makes sure that nobody wants to be told of what is still open: `ResourceWarning` is ignored, as it is
@@ -206,19 +229,12 @@ impl<'py> StandardStreams<'py> {
         Ok(streams)
     }
 
-    /// As `flush_std_files` does.
-    fn flush(&self, py: Python<'_>) -> bool {
-        let mut flushed = true;
-        for (number, stream) in self.written.iter().enumerate() {
-            if let Err(error) = stream.call_method0("flush") {
-                flushed = false;
-                // What is wrong with standard error cannot be written there.
-                if number == 0 && self.written.len() > 1 {
-                    error.write_unraisable(py, Some(stream));
-                }
-            }
-        }
-        flushed
+    /// As `flush_std_files` does. What cannot be flushed is told by finalization, which tries again.
+    fn flush(&self) -> Result<(), Reason> {
+        self.written
+            .iter()
+            .try_for_each(|stream| stream.call_method0("flush").map(drop))
+            .map_err(reason)
     }
 }
 

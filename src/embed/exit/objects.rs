@@ -45,7 +45,7 @@ const TIDYING: [(&str, &str); 6] = [
 ];
 
 /// Such callbacks that are written in C: of abstract base classes, and of objects of threads.
-const TIDYING_IN_C: [&str; 2] = ["_destroy", "_localdummy_destroyed"];
+const TIDYING_IN_C: [&str; 3] = ["_destroy", "_localdummy_destroyed", "clear_locals"];
 
 /// The type of such a callback that is no function: it forgets a type of `ctypes`.
 const TIDYING_OF_CTYPES: &CStr = c"_ctypes.DictRemover";
