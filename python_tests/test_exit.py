@@ -148,6 +148,8 @@ UNSEEN = {
     "weak dictionaries": "import weakref\nclass A: pass\na = A()\n"
     "d = weakref.WeakKeyDictionary({a: 1})\ne = weakref.WeakValueDictionary({1: a})\n"
     "s = weakref.WeakSet([a])\n",
+    "weak method": "import weakref\nclass A:\n    def f(self): pass\na = A()\n"
+    "r = weakref.WeakMethod(a.f)\n",
     "closed file": "f = open('written', 'w')\nf.write('text')\nf.close()\n",
     "finished generator": "g = (x for x in ())\nlist(g)\n",
     "directory": "import os\nscan = os.scandir('.')\nnext(scan)\n",

@@ -32,9 +32,10 @@ const WITH_EFFECTS: [&str; 8] = [
     "ossaudiodev",
 ];
 
-/// Extension modules of distributions that define functions only: their files, by the end of the path
-/// without the suffixes for a Python.
-const WITHOUT_EFFECTS: [&str; 1] = ["markupsafe/_speedups"];
+/// Extension modules of distributions that define functions only, or classes of Python code without
+/// finalizers: their files, by the end of the path without the suffixes for a Python.
+const WITHOUT_EFFECTS: [&str; 3] =
+    ["charset_normalizer/cd", "charset_normalizer/md", "markupsafe/_speedups"];
 
 /// Where the system has its libraries.
 const OF_THE_SYSTEM: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
@@ -56,7 +57,7 @@ pub(super) fn check(modules: &Bound<'_, PyDict>) -> Result<(), Reason> {
 }
 
 /// What the modules that mypyc has made look for in the library that has the code of all of them.
-const OF_MYPYC: &[u8] = b"__mypyc.init_";
+const OF_MYPYC: &[u8] = b"__mypyc";
 /// The end of the name of that library, without the suffixes for a Python.
 const LIBRARY_OF_MYPYC: &str = "__mypyc";
 

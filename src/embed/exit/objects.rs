@@ -44,6 +44,8 @@ const TIDYING: [(&str, &str); 6] = [
     ("weakref", "WeakValueDictionary.__init__.<locals>.remove"),
 ];
 
+/// The callback that every `weakref.WeakMethod` has.
+const OF_WEAK_METHODS: (&str, &str) = ("weakref", "WeakMethod.__new__.<locals>._cb");
 /// Such callbacks that are written in C: of abstract base classes, and of objects of threads.
 const TIDYING_IN_C: [&str; 3] = ["_destroy", "_localdummy_destroyed", "clear_locals"];
 
@@ -209,7 +211,19 @@ fn has_callback(reference: &Bound<'_, PyAny>) -> bool {
         return !text("__name__").is_ok_and(|name| TIDYING_IN_C.contains(&name.as_str()));
     }
     match (text("__module__"), text("__qualname__")) {
+        // It calls what was given to it, if anything was.
+        (Ok(module), Ok(name)) if (&*module, &*name) == OF_WEAK_METHODS => {
+            !captures_nothing(&callback, "callback").unwrap_or(false)
+        }
         (Ok(module), Ok(name)) => !TIDYING.contains(&(module.as_str(), name.as_str())),
         _ => true,
     }
+}
+
+/// Whether the variable `name` that a function has captured is `None`.
+fn captures_nothing(function: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+    let names: Vec<String> = function.getattr("__code__")?.getattr("co_freevars")?.extract()?;
+    let Some(index) = names.iter().position(|found| found == name) else { return Ok(false) };
+    let cell = function.getattr("__closure__")?.get_item(index)?;
+    Ok(cell.getattr("cell_contents")?.is_none())
 }
