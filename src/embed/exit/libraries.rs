@@ -80,9 +80,10 @@ impl Library {
                 description.dlpi_phdr,
                 usize::from(description.dlpi_phnum),
             );
-            let readable = headers
-                .iter()
-                .filter(|header| header.p_type == libc::PT_LOAD && header.p_flags == libc::PF_R);
+            let readable = headers.iter().filter(|header| {
+                header.p_type == libc::PT_LOAD
+                    && header.p_flags & (libc::PF_R | libc::PF_W) == libc::PF_R
+            });
             let segments = readable.map(|header| {
                 let start = (description.dlpi_addr + header.p_vaddr) as *const u8;
                 std::slice::from_raw_parts(start, usize::try_from(header.p_filesz).unwrap_or(0))
