@@ -125,6 +125,17 @@ SEEN = {
         "`A`",
     ),
     "event loop": ("import asyncio\nloop = asyncio.new_event_loop()\n", "`"),
+    "daemon": (
+        "import threading, time\nt = threading.Thread(target=time.sleep, args=(60,))\n"
+        "t.daemon = True\nt.start()\n",
+        "there are other threads",
+    ),
+    "daemon that runs": (
+        "import itertools, threading\n"
+        "def f():\n    for _ in itertools.count():\n        pass\n"
+        "threading.Thread(target=f, daemon=True).start()\n",
+        "there are other threads",
+    ),
     "tests of CPython": ("import _testcapi\n", "`_testcapi` is imported"),
 }
 
@@ -136,11 +147,6 @@ UNSEEN = {
     "exit in exit handler": "import atexit, sys\natexit.register(lambda: sys.exit(9))\n",
     "thread": "import threading, time\ndef f():\n    time.sleep(0.2)\n    print('done')\n"
     "threading.Thread(target=f).start()\n",
-    "daemon": "import threading, time\nt = threading.Thread(target=time.sleep, args=(60,))\n"
-    "t.daemon = True\nt.start()\n",
-    "daemon that runs": "import itertools, threading\n"
-    "t = threading.Thread(target=lambda: [None for _ in itertools.count() if _ < 0], daemon=True)\n"
-    "t.start()\n",
     "pool": "import concurrent.futures as c\nwith c.ThreadPoolExecutor(2) as p:\n"
     "    print(list(p.map(abs, [-1])))\n",
     "buffered": "import sys\nsys.stdout.write('no end')\nsys.stderr.write('neither')\n",

@@ -12,7 +12,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from conftest import Build
+from conftest import PROJECT, Build
 from empty_root import run_in_empty_root
 from mounts import in_mounts
 from support import Outcome, Runner, Word, write_files
@@ -36,10 +36,15 @@ print(json.dumps({
 """
 
 CHILDREN = """
-import concurrent.futures, multiprocessing, subprocess, sys
+import concurrent.futures, multiprocessing, os, subprocess, sys
 from work import double
 
 def main():
+    if "again" not in sys.argv:
+        for arguments in ["-m", "work"], ["script.py"]:
+            print(subprocess.run([sys.executable, *arguments], capture_output=True, text=True))
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, sys.argv[0], "again"])
     command = [sys.executable, "-c", "import json, sys, work; print(work.double(4), json.__file__)"]
     print(subprocess.run(command, capture_output=True, text=True))
     for method in "fork", "spawn", "forkserver":
@@ -136,9 +141,13 @@ def test_without_python(executable: Callable[..., Path], run: Runner) -> None:
 
 
 def test_child_processes(executable: Callable[..., Path], run: Runner) -> None:
-    """`sys.executable` is a Python with the bundle, for `subprocess` and for pools of processes."""
-    app = executable(CHILDREN, work="def double(x):\n    return 2 * x\n")
+    """`sys.executable` is a Python with the bundle: for programs, pools, and the next self."""
+    work = "def double(x):\n    return 2 * x\n\nif __name__ == '__main__':\n    print('module')\n"
+    app = executable(CHILDREN, work=work)
+    write_files(run.cwd / "work", {"script.py": "import work; print(work.double(8))"})
     lines = run_in_empty_root(run, app).succeeded().stdout.splitlines()
+    assert "stdout='module\\n'" in lines.pop(0)
+    assert "stdout='16\\n'" in lines.pop(0)
     assert f"stdout='8 {app}/.python/lib/python{VERSION}/json/__init__.py\\n'" in lines[0]
     expected = [f"{method} [0, 2, 4]" for method in ("fork", "spawn", "forkserver") for _ in "ab"]
     assert lines[1:] == expected
@@ -424,9 +433,21 @@ class TestBuild:
         assert "standalone: brings Python" in text
         for line in ("CPython 3", "libssl.so.3: Apache-2.0", "mmport 0.1.0: MIT OR Apache-2.0"):
             assert f"  {line}" in text
+        assert "  in mmport: memmap2 v" in text
         found = look(run(mmport, "inspect", "--json", app))
         components: list[Mapping[str, str]] = found["built_for"]["standalone"]["components"]
         assert {"name": "libz.so.1", "license": "Zlib"} in components
+
+    def test_crates(self) -> None:
+        """The list of the crates in mmport, with their licences, is that of `Cargo.lock`."""
+        options = ["-e", "normal,no-proc-macro", "--prefix", "none", "-f", "{p}\t{l}"]
+        target = ["--target", "x86_64-unknown-linux-gnu"]
+        command = ["cargo", "tree", "--locked", "--offline", *target, *options]
+        tree = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+        lines = {line.removesuffix(" (*)") for line in tree.stdout.splitlines()}
+        crates = sorted(line for line in lines if not line.startswith("mmport "))
+        listed = PROJECT / "src" / "build" / "standalone" / "crates.txt"
+        assert listed.read_text().splitlines() == crates
 
     def test_same_bytes(self, mmport: Path, run: Runner) -> None:
         """The same inputs give the same file."""

@@ -40,6 +40,7 @@ pub mod extension_module {
         };
         let mut argv = vec![OsString::from("mmport")];
         argv.extend(arguments);
+        crate::embed::end_process_with_program();
         Ok(crate::cli::main(argv, crate::cli::Host::Running))
     }
 }

@@ -20,6 +20,7 @@ use mmport::embed;
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    embed::end_process_with_program();
     let started = mmport::trace::start_log().map_err(Failure::from).and_then(|()| {
         for run in [embed::run_standalone, embed::run_as_python, embed::run_linked_python] {
             if let Some(status) = run(&arguments)? {

@@ -4,13 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
-use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::bundle::Bundle;
 use crate::python::{
     MountError, MountedBundle, full_message, install_site, install_traceback_hooks,
-    register_subinterpreters, serve_subinterpreters,
+    register_native_functions, serve_subinterpreters,
 };
 
 use crate::standalone::EXECUTABLE_VARIABLE;
@@ -22,6 +21,7 @@ use super::environment::bundle_of_executable;
 use super::exit::{finish, note_start};
 use super::linked::linked_python;
 use super::main_module::{Ending, run_entry, run_main_module};
+use super::unwinding::run_main;
 use super::{BundleEnvironment, LaunchError, identity};
 
 /// The exit status of the process.
@@ -148,14 +148,14 @@ pub fn run_linked_python(arguments: &[OsString]) -> Result<Option<Status>, Launc
     match bundle.and_then(|bundle| Some((BundledPython::of(&bundle)?, bundle))) {
         Some((bundled, bundle)) => {
             MountedBundle::adopt(bundle)?;
+            register_native_functions();
             bundled.prepare();
             config.paths_in_bundle(executable, base_executable, &bundled, &bundled.prefix)?
         }
         None => config.find_paths_from_link(executable, base_executable)?,
     }
     .start()?;
-    // SAFETY: the interpreter was just started by this thread.
-    Ok(Some(unsafe { ffi::Py_RunMain() }))
+    Ok(Some(run_main()))
 }
 
 /// Runs plain Python with its own arguments; the first is the program.
@@ -164,8 +164,7 @@ pub fn run_linked_python(arguments: &[OsString]) -> Result<Option<Status>, Launc
 /// [`LaunchError`], when Python could not be started.
 pub fn run_python(arguments: &[OsString]) -> Result<Status, LaunchError> {
     Config::new(arguments, true)?.find_paths_from_base()?.start()?;
-    // SAFETY: the interpreter was just started by this thread.
-    Ok(unsafe { ffi::Py_RunMain() })
+    Ok(run_main())
 }
 
 /// Runs Python with `arguments` and the packages of `bundle`.
@@ -180,8 +179,7 @@ fn python_with(
     if imports_site {
         Python::attach(|py| install(py, &mounted))?;
     }
-    // SAFETY: the interpreter was just started by this thread.
-    Ok(unsafe { ffi::Py_RunMain() })
+    Ok(run_main())
 }
 
 /// Opens a bundle and checks that it was built for this Python.
@@ -225,7 +223,7 @@ fn start_with(
         environment.link_data(&mounted.data_directories()?);
     }
     let imports_site = config.imports_site();
-    register_subinterpreters();
+    register_native_functions();
     if let Some(python) = &bundled {
         python.prepare();
     }

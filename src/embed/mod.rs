@@ -13,6 +13,7 @@
 //! | `linked.rs` | mmport as the executable of a Python |
 //! | `main_module.rs` | running `__main__` and what its exceptions mean to the process |
 //! | `tools.rs` | a Python for `mmport cache` |
+//! | `unwinding.rs` | CPython's functions that may end the thread |
 //!
 //! What is being imported is the bridge's business; this folder only says which bundle is mounted.
 
@@ -28,11 +29,12 @@ mod launch;
 mod linked;
 mod main_module;
 mod tools;
+mod unwinding;
 
 pub use entry::entry_variables;
 pub use environment::{BundleEnvironment, cached_environments};
 pub use error::LaunchError;
-pub use exit::always_finalize;
+pub use exit::{always_finalize, end_process_with_program};
 pub use launch::{
     Status, run_as_python, run_bundle, run_bundle_entry, run_linked_python, run_python,
     run_standalone,

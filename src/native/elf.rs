@@ -9,6 +9,12 @@ use goblin::elf::dynamic::{DT_NEEDED, DT_RPATH, DT_RUNPATH};
 use goblin::elf::program_header::ProgramHeader;
 use goblin::elf::{Dynamic, Elf, header};
 
+/// The names of the libraries that an ELF file needs, or `None` where `data` is none.
+#[must_use]
+pub fn needed_libraries(data: &[u8]) -> Option<Vec<String>> {
+    DynamicSection::parse(data).map(|section| section.needed)
+}
+
 /// The facts of one ELF file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DynamicSection {

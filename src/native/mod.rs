@@ -43,6 +43,7 @@ pub use cache::{
     BundleState, CachedTree, Usage, cached_trees, directories_in, is_hidden, is_mapped,
     mapped_files, optional_path_as_text, path_as_text, sweep,
 };
+pub use elf::needed_libraries;
 pub use error::{LibraryError, StoreError};
 pub use in_use::{InUse, is_in_use, out_of_the_way, remove_directory, remove_unless_in_use};
 pub use library::{MemoryLibraries, open_first, open_library};

@@ -10,7 +10,7 @@ Modules that CPython has frozen itself show the files that they were frozen from
 import sys
 from _frozen_importlib import FrozenImporter
 
-import _mmport_boot
+import _mmport_native
 
 
 def show_files(directory):
@@ -27,7 +27,7 @@ def show_files(directory):
             state.filename = module.__file__ = place[0]
 
 
-directory = _mmport_boot.install()
+directory = _mmport_native.install()
 if hasattr(sys, "_stdlib_dir"):  # From 3.11 on.
     show_files(directory)
 del sys.modules[__name__]

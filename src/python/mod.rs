@@ -14,6 +14,7 @@
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `namespace_resources.rs` | resources of namespace packages |
 //! | `frozen.rs` | CPython's table of frozen modules |
+//! | `native_functions.rs` | what frozen code of ours calls |
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
 //! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `site.rs` | `.pth` files and `sitecustomize` of a bundle |
@@ -41,6 +42,7 @@ mod installation;
 mod metadata;
 mod mount;
 mod namespace_resources;
+mod native_functions;
 mod path_hook;
 mod pkg_resources;
 mod resources;
@@ -67,10 +69,11 @@ pub use hooks::{Added, Hooks, install_hooks, install_mounted, running_suffixes};
 pub use importer::BundleImporter;
 pub use installation::{install, uninstall};
 pub use mount::{MountError, MountedBundle};
+pub use native_functions::register_native_functions;
 pub use resources::BundleResourceReader;
 pub use site::{install_as_site_packages, install_site};
 pub use source_tree::{SourceTreeLoaderBase, source_tree_loader_type};
-pub use subinterpreters::{HostedFacts, register_subinterpreters, serve_subinterpreters};
+pub use subinterpreters::{HostedFacts, serve_subinterpreters};
 pub use tracebacks::install_traceback_hooks;
 pub use traversable::BundlePath;
 pub use zip_importer::{ZipImporterBase, zip_importer_type};

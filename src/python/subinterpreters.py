@@ -14,7 +14,7 @@ from _frozen_importlib_external import ExtensionFileLoader, PathFinder
 
 def native_functions():
     """The functions in Rust: built in, or in the extension module of the pip package."""
-    name = "_mmport_subinterpreter"
+    name = "_mmport_native"
     if name in sys.builtin_module_names:
         return __import__(name)
     from _mmport_hosted import library

@@ -4,14 +4,14 @@
 //! `_sitebuiltins`, is frozen code of ours (`subinterpreters.py`) from the moment that the main
 //! interpreter has a bundle, which has imported the true one and never asks again. It puts the
 //! directory of materialized packages and the bundle on `sys.path`, where CPython's `FileFinder` and
-//! `zipimport` find what is in them, and has packages brought out before they are looked for. So extension modules are loaded, or refused, by CPython.
-//! The start of the main interpreter pays for none of this.
+//! `zipimport` find what is in them, and has packages brought out before they are looked for. So
+//! extension modules are loaded, or refused, by CPython. The start of the main interpreter pays for none
+//! of this.
 //!
-//! The functions are plain C API in a module with multi-phase initialization (PEP 489), which may be
-//! imported into interpreters with a lock of their own (PEP 684). They touch no object of another
-//! interpreter: what they share is [`SERVED`], which holds no Python object.
+//! The functions (see `native_functions.rs`) touch no object of another interpreter: what they share is
+//! [`SERVED`], which holds no Python object.
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, CString};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
@@ -25,8 +25,6 @@ use super::mount::MountedBundle;
 
 /// `subinterpreters.py`, compiled and marshalled when mmport was built.
 const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/subinterpreters.marshal"));
-/// The name of the module with the functions.
-const NAME: &CStr = c"_mmport_subinterpreter";
 /// What `site` imports.
 const FROZEN_NAME: &CStr = c"_sitebuiltins";
 /// The module that tells about the pip package.
@@ -42,13 +40,6 @@ struct Served {
 }
 
 static SERVED: OnceLock<Served> = OnceLock::new();
-
-/// Makes the functions known to the interpreter that is going to start.
-pub fn register_subinterpreters() {
-    // SAFETY: called before the interpreter starts; the name and the function live for ever. It fails
-    // only without memory; then subinterpreters report that the module is missing.
-    unsafe { ffi::PyImport_AppendInittab(NAME.as_ptr(), Some(PyInit__mmport_subinterpreter)) };
-}
 
 /// What subinterpreters of a process of the pip package have to know.
 pub struct HostedFacts<'py> {
@@ -105,7 +96,10 @@ impl HostedFacts<'_> {
 
 /// `places()`: the directories of materialized packages, if there are any, and at last the bundle's path;
 /// `None` in the main interpreter and where no bundle is served.
-unsafe extern "C" fn places(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+pub(super) unsafe extern "C" fn places(
+    _: *mut ffi::PyObject,
+    _: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
     // SAFETY: the calling thread is attached to its interpreter; every reference that is made is
     // given away, and a null pointer comes with the exception that CPython has set.
     unsafe {
@@ -127,7 +121,7 @@ unsafe extern "C" fn places(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mu
 
 /// `materialize(name)`: brings out what an import of the top-level module `name` may open as a file;
 /// says whether there is any such thing.
-unsafe extern "C" fn materialize(
+pub(super) unsafe extern "C" fn materialize(
     _: *mut ffi::PyObject,
     name: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
@@ -223,51 +217,4 @@ unsafe fn text(text: &str) -> *mut ffi::PyObject {
 unsafe fn none() -> *mut ffi::PyObject {
     // SAFETY: `None` always exists.
     unsafe { ffi::Py_NewRef(ffi::Py_None()) }
-}
-
-static mut METHODS: [ffi::PyMethodDef; 3] = [
-    ffi::PyMethodDef {
-        ml_name: c"places".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: places },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: ptr::null(),
-    },
-    ffi::PyMethodDef {
-        ml_name: c"materialize".as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: materialize },
-        ml_flags: ffi::METH_O,
-        ml_doc: ptr::null(),
-    },
-    ffi::PyMethodDef::zeroed(),
-];
-
-static mut SLOTS: [ffi::PyModuleDef_Slot; 2] = [
-    #[cfg(Py_3_12)]
-    ffi::PyModuleDef_Slot {
-        slot: ffi::Py_mod_multiple_interpreters,
-        value: ffi::Py_MOD_PER_INTERPRETER_GIL_SUPPORTED,
-    },
-    #[cfg(not(Py_3_12))]
-    ffi::PyModuleDef_Slot { slot: 0, value: ptr::null_mut::<c_void>() },
-    ffi::PyModuleDef_Slot { slot: 0, value: ptr::null_mut::<c_void>() },
-];
-
-static mut DEFINITION: ffi::PyModuleDef = ffi::PyModuleDef {
-    m_base: ffi::PyModuleDef_HEAD_INIT,
-    m_name: NAME.as_ptr(),
-    m_doc: ptr::null(),
-    m_size: 0,
-    m_methods: (&raw mut METHODS).cast(),
-    m_slots: (&raw mut SLOTS).cast(),
-    m_traverse: None,
-    m_clear: None,
-    m_free: None,
-};
-
-/// The module's initialization, by the name that CPython looks for in a library.
-#[unsafe(no_mangle)]
-extern "C" fn PyInit__mmport_subinterpreter() -> *mut ffi::PyObject {
-    // SAFETY: CPython is the only one that touches the definition, once for each interpreter, under
-    // the lock that it has for that.
-    unsafe { ffi::PyModuleDef_Init(&raw mut DEFINITION) }
 }

@@ -53,6 +53,20 @@ pub(super) fn mmport() -> Component {
     }
 }
 
+/// The crates in this program, a line each: name, version, a tab, licence. What `cargo tree` lists; a test
+/// compares.
+const CRATES: &str = include_str!("crates.txt");
+
+/// The libraries of Rust in this program.
+pub(super) fn crates() -> impl Iterator<Item = Component> {
+    let standard_library = ("Rust's standard library", "MIT OR Apache-2.0");
+    let crates = CRATES.lines().filter_map(|line| line.split_once('\t'));
+    [standard_library].into_iter().chain(crates).map(|(name, license)| Component {
+        name: format!("in mmport: {name}"),
+        license: Some(license.to_owned()).filter(|license| !license.is_empty()),
+    })
+}
+
 /// Libraries, without libpython.
 pub(super) fn of_libraries(libraries: &[&Library]) -> Vec<Component> {
     let others = libraries.iter().filter(|library| !library.name.starts_with("libpython"));

@@ -116,6 +116,7 @@ impl StandaloneRequest {
         let libraries = loader.libraries_of(tree, warnings)?;
         let (files, carried) = runtime::files(&self.python.program, &loader)?;
         let mut components = vec![licences::python(&self.python.version), licences::mmport()];
+        components.extend(licences::crates());
         let needed: Vec<&Library> = carried.iter().chain(&libraries).collect();
         components.extend(licences::of_libraries(&needed));
         for component in &components {

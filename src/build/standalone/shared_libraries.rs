@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 
 use goblin::elf::Elf;
 
+use crate::native::needed_libraries;
+
 use super::super::error::BuildError;
 use super::super::tree::Tree;
 use super::{StandaloneError, native_files};
@@ -147,7 +149,7 @@ impl Loader {
 fn needs_more(path: &Path) -> Result<bool, BuildError> {
     let data = fs::read(path).map_err(BuildError::read(path))?;
     // What is no ELF file, or a damaged one, is taken as it is.
-    Ok(Elf::parse(&data).is_ok_and(|elf| elf.libraries.iter().any(|name| !stays(name))))
+    Ok(needed_libraries(&data).is_some_and(|needed| needed.iter().any(|name| !stays(name))))
 }
 
 /// What the loader lists: lines `NAME => PATH (ADDRESS)`, or `NAME => not found`.

@@ -20,7 +20,7 @@ use super::super::tree::Tree;
 use super::{StandaloneError, StandaloneRequest};
 
 /// Directories, at the top or anywhere, that no program uses.
-const LEFT_OUT: [&str; 4] = ["test", "tests", "idle_test", "__pycache__"];
+const LEFT_OUT: [&str; 3] = ["test", "tests", "idle_test"];
 /// What files are called, from the beginning on, that are for people who read or build Python. With one
 /// of them beside it a package would be brought out as files.
 const FOR_PEOPLE: [&str; 4] = ["README", "architecture.rst", "command_template", "fetch_macholib"];

@@ -4,7 +4,8 @@
 //! effect. What a program can see of its end is done first, in CPython's order: other threads are waited
 //! for, exit handlers run, standard streams are flushed. Then all objects are looked at once. If none of
 //! them does anything when it goes, and no code is loaded of which that is not known, the process ends, by
-//! way of the C library's own exit handlers. Otherwise the interpreter is finalized as ever.
+//! way of the C library's own exit handlers. Otherwise the interpreter is finalized as ever, and always
+//! where the process goes on: a program that embeds the crate gets its interpreter ended.
 //!
 //! | file | owns |
 //! | --- | --- |
@@ -24,21 +25,28 @@ use pyo3::types::{PyDict, PyList, PyType};
 
 use super::Status;
 use super::main_module::Ending;
+use super::unwinding::finalize;
 
 /// The variable, and its value, that ask for finalization.
 const VARIABLE: (&str, &str) = ("MMPORT_EXIT", "finalize");
 
-/// Whether finalization was asked for.
-static ALWAYS: AtomicBool = AtomicBool::new(false);
+/// Whether the process ends as soon as the program has.
+static ENDS_PROCESS: AtomicBool = AtomicBool::new(false);
+
+/// Says that the process ends with the program that it runs, by the status that running it returns, so that
+/// the interpreter need not be finalized where nobody could tell.
+pub fn end_process_with_program() {
+    ENDS_PROCESS.store(true, Ordering::Relaxed);
+}
 
 /// Has this process finalize the interpreter, whether anybody could tell or not.
 pub fn always_finalize() {
-    ALWAYS.store(true, Ordering::Relaxed);
+    ENDS_PROCESS.store(false, Ordering::Relaxed);
 }
 
-fn is_finalization_asked_for() -> bool {
+fn may_stay_unfinalized() -> bool {
     let (name, value) = VARIABLE;
-    ALWAYS.load(Ordering::Relaxed) || env::var_os(name).is_some_and(|found| found == value)
+    ENDS_PROCESS.load(Ordering::Relaxed) && env::var_os(name).is_none_or(|found| found != value)
 }
 
 /// The status of a Python whose standard streams could not be flushed at the end.
@@ -50,7 +58,7 @@ type Reason = String;
 /// Ends the interpreter as `Py_RunMain` does, as far as anybody can tell.
 pub(super) fn finish(ending: Ending) -> Status {
     if let Ending::Status(status) = ending
-        && !is_finalization_asked_for()
+        && may_stay_unfinalized()
     {
         match Python::attach(end_unnoticed) {
             Ok(()) => return status,
@@ -59,8 +67,7 @@ pub(super) fn finish(ending: Ending) -> Status {
             }
         }
     }
-    // SAFETY: this thread started the interpreter and holds its lock; no `Python` token is alive.
-    let flushed = unsafe { ffi::Py_FinalizeEx() } == 0;
+    let flushed = finalize();
     match ending {
         Ending::Interrupted => die_of_interrupt(),
         Ending::Status(_) if !flushed => FLUSH_FAILED,
@@ -74,10 +81,6 @@ fn end_unnoticed(py: Python<'_>) -> Result<(), Reason> {
     let sys = py.import("sys").map_err(reason)?;
     let modules = sys.getattr("modules").map_err(reason)?;
     let modules = modules.cast::<PyDict>().map_err(reason)?;
-    // Before anything runs: what can be told now need not be told later.
-    check_settings(&sys)?;
-    check_warnings(modules)?;
-    libraries::check(modules)?;
     // As `Py_FinalizeEx` does: `wait_for_thread_shutdown`, `_Py_FinishPendingCalls`, `_PyAtExit_Call`.
     if let Ok(Some(threading)) = modules.get_item("threading")
         && let Err(error) = threading.call_method0("_shutdown")
@@ -91,7 +94,6 @@ fn end_unnoticed(py: Python<'_>) -> Result<(), Reason> {
     if let Ok(Some(atexit)) = modules.get_item("atexit") {
         atexit.call_method0("_run_exitfuncs").map_err(reason)?;
     }
-    // They may have imported more, started threads, or made objects.
     check_settings(&sys)?;
     check_warnings(modules)?;
     libraries::check(modules)?;
@@ -115,12 +117,21 @@ fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
         }
     }
     // SAFETY: this thread holds the interpreter's lock, so no interpreter comes or goes.
-    let is_only = unsafe {
-        let first = ffi::PyInterpreterState_Head();
-        first.is_null() || ffi::PyInterpreterState_Next(first).is_null()
+    let (is_only_interpreter, is_only_thread) = unsafe {
+        let interpreter = ffi::PyInterpreterState_Get();
+        let thread = ffi::PyInterpreterState_ThreadHead(interpreter);
+        (
+            ffi::PyInterpreterState_Head() == interpreter
+                && ffi::PyInterpreterState_Next(interpreter).is_null(),
+            ffi::PyThreadState_Next(thread).is_null(),
+        )
     };
-    if !is_only {
+    if !is_only_interpreter {
         return Err("there are other interpreters".into());
+    }
+    // One that runs on may write while the streams are flushed; finalization stops it and flushes again.
+    if !is_only_thread {
+        return Err("there are other threads".into());
     }
     let gc = py.import("gc").map_err(reason)?.into_any();
     let count = |name: &str| -> PyResult<bool> {
@@ -155,7 +166,7 @@ pub(super) fn note_start(py: Python<'_>) {
     }
     // A module that nobody sees, so that `sys.modules` stays as it is.
     let spec = py
-        .import("importlib.machinery")
+        .import("_frozen_importlib")
         .and_then(|it| it.call_method1("ModuleSpec", ("gc", py.None())));
     let gc = spec.and_then(|spec| py.import("_imp")?.call_method1("create_builtin", (spec,)));
     if let Ok(count) = gc.and_then(|gc| frozen(&gc)) {
@@ -211,7 +222,8 @@ impl<'py> StandardStreams<'py> {
             if stream.is_none() {
                 continue;
             }
-            let is_text = stream.get_type().name().is_ok_and(|name| name == "TextIOWrapper");
+            let kind = stream.get_type().fully_qualified_name().map_err(reason)?;
+            let is_text = kind == "_io.TextIOWrapper";
             if !is_text || stream.getattr("closed").map_err(reason)?.is_truthy().unwrap_or(true) {
                 return Err(format!("sys.{name} is no open TextIOWrapper"));
             }
@@ -252,4 +264,18 @@ fn die_of_interrupt() -> Status {
     }
     // Only where the signal is blocked.
     128 + libc::SIGINT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_goes_on_gets_the_interpreter_ended() {
+        assert!(!may_stay_unfinalized());
+        end_process_with_program();
+        assert!(may_stay_unfinalized());
+        always_finalize();
+        assert!(!may_stay_unfinalized());
+    }
 }
