@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Application
-from support import Outcome
+from conftest import Application, Build, VenvOf
+from support import Outcome, Runner, write_files
 
 LOG = "mmport::exit=debug"
 FINALIZED = "the interpreter is finalized"
@@ -158,6 +158,9 @@ UNSEEN = {
     "r = weakref.WeakMethod(a.f)\n",
     "closed file": "f = open('written', 'w')\nf.write('text')\nf.close()\n",
     "finished generator": "g = (x for x in ())\nlist(g)\n",
+    "generator that was not started": "def g():\n    try:\n        yield\n    finally:\n"
+    "        print('closed')\ng = g()\n",
+    "ignored warnings": "import warnings\nwarnings.filterwarnings('ignore', message='x')\n",
     "directory": "import os\nscan = os.scandir('.')\nnext(scan)\n",
     "other warnings": "import warnings\nwarnings.simplefilter('error', DeprecationWarning)\n",
     "in memory": "import io\na, b = io.BytesIO(b'x'), io.StringIO('x')\n",
@@ -270,16 +273,115 @@ def test_full_disk(application: Callable[..., Application]) -> None:
 
 def test_extension_modules_of_others(application: Callable[..., Application]) -> None:
     """Code that nobody knows may do anything at the end."""
-    _, own = told(application("import yaml._yaml", "pyyaml==6.0.3"))
+    _, own = told(application("import greenlet._greenlet", "greenlet==3.2.4"))
     assert FINALIZED in own
     assert "is loaded" in own
-    # Unless it was made of Python code, or defines no types.
+    # Unless it was made of Python code, or was read.
     for requirement, module in [
+        ("pyyaml==6.0.3", "yaml._yaml"),
         ("charset-normalizer==3.4.4", "charset_normalizer.md__mypyc"),
         ("markupsafe==3.0.3", "markupsafe._speedups"),
     ]:
         it = application(f"import {module.removesuffix('__mypyc')}, {module}", requirement)
         assert told(it)[1] == ""
+
+
+NUMPY = "numpy==2.2.6"
+BUFFERED = """
+import numpy
+kept = numpy.memmap("written", dtype="<i4", mode="w+", shape=(4,))
+iterator = numpy.nditer(
+    kept, ["buffered"], [["readwrite"]], op_dtypes=["<f8"], casting="unsafe"
+)
+next(iterator)[...] = 7
+"""
+
+
+def test_buffers_that_the_collector_does_not_know(
+    application: Callable[..., Application], venv_of: VenvOf
+) -> None:
+    """An iterator of numpy writes what it has buffered, wherever it is kept."""
+    python = venv_of([NUMPY]).python
+    for keep, is_seen in [
+        ("", True),
+        ("def f():\n    global g\n    g = [(iterator,)]\nf()\ndel iterator\n", True),
+        ("iterator.close()\ndel iterator\n", False),
+    ]:
+        it = application(BUFFERED + keep, NUMPY)
+        _, own = told(it)
+        content = written(it.run.cwd)
+        it.run(python, it.folder / "__main__.py")
+        assert content == written(it.run.cwd)
+        assert ("`numpy.nditer`" in own) == is_seen
+
+
+def test_applications_with_numpy(application: Callable[..., Application]) -> None:
+    """Who has numpy and pandas ends without finalizing."""
+    main = "import numpy, pandas\nprint(pandas.DataFrame({'a': [1, 2]}).sum().to_dict())\n"
+    outcome, own = told(application(main, "pandas==2.3.3", NUMPY))
+    assert outcome.stdout == "{'a': 3}\n"
+    assert own == ""
+
+
+SCRIPT = """
+import atexit, sys
+names = sorted(name for name in globals() if name != "__annotations__")
+print(names, __name__, __package__, __spec__ and __spec__.name, type(__loader__).__name__)
+print(__file__, __cached__ and 1, sys.argv, sys.path[0], sys.flags.safe_path if 0 else 0)
+print(sys.path_importer_cache.get(__file__, 1))
+atexit.register(lambda: print("__file__" in vars(sys.modules["__main__"])))
+class A:
+    def __del__(self): print("gone")
+def fail(): 1 / 0
+match sys.argv[1:]:
+    case ["raise"]: fail()
+    case ["text"]: sys.exit("text")
+    case ["number"]: sys.exit(7)
+    case ["interrupt"]: raise KeyboardInterrupt
+    case ["finalizer"]: a = A()
+    case ["inspect"]: __import__("os").environ["PYTHONINSPECT"] = "1"
+"""
+SCRIPTS = [
+    *(["script.py", *rest] for rest in ([], ["raise"], ["text"], ["number"], ["interrupt"])),
+    *(["script.py", *rest] for rest in (["finalizer"], ["inspect"], ["other", "-x"])),
+    *(["-m", "package.module", *rest] for rest in ([], ["raise"], ["text"], ["finalizer"])),
+    ["-m", "package"],
+    ["-m", "timeit", "-h"],
+    ["-I", "script.py"],
+    ["-E", "script.py"],
+    ["-O", "-W", "error", "script.py"],
+    ["-x", "script.py"],
+    ["-i", "script.py"],
+    ["link.py"],
+    ["./package/../script.py"],
+    ["package"],
+    ["script.pyc"],
+    ["mistake.py"],
+    ["latin.py"],
+    ["-"],
+    ["-c", "print(__name__, 1)"],
+]
+
+
+@pytest.mark.parametrize("arguments", SCRIPTS, ids=" ".join)
+def test_scripts_and_modules(
+    arguments: list[str], build: Build, mmport: Path, plain_python: Path, run: Runner
+) -> None:
+    """Python with a bundle's packages runs, and ends, as Python does."""
+    bundle = build("--source", write_files(run.cwd / "source", {"inside.py": "x = 1"}))
+    files = {"script.py": SCRIPT, "package/__init__.py": "", "package/module.py": SCRIPT}
+    write_files(run.cwd, files | {"package/__main__.py": SCRIPT, "mistake.py": "def(\n"})
+    write_files(run.cwd, {"latin.py": "# coding: latin-1\nprint('\xe4')\n".encode("latin-1")})
+    (run.cwd / "link.py").symlink_to("package/module.py")
+    run(plain_python, "-c", "import py_compile; py_compile.compile('script.py', 'script.pyc')")
+    text = "print('from standard input')"
+    found = run(mmport, "run", bundle, *arguments, stdin=text)
+    expected = run(plain_python, *arguments, stdin=text)
+    assert (found.status, found.stdout) == (expected.status, expected.stdout)
+    assert found.stderr == expected.stderr
+    told = run(mmport, "run", bundle, *arguments, stdin=text, MMPORT_LOG=LOG).stderr
+    if "interrupt" not in arguments:  # It ends by a signal, and nobody asks.
+        assert (FINALIZED in told) == ("finalizer" in arguments or "-W" in arguments)
 
 
 def test_interrupted(application: Callable[..., Application]) -> None:

@@ -3,15 +3,17 @@
 //! The only file that touches CPython's initialization structures. Strings that are set are copied
 //! by CPython; everything is released when a [`Config`] is dropped.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::ptr;
 
 use pyo3::ffi;
 
 use super::LaunchError;
 use super::bundled_python::BundledPython;
 use super::identity;
+use super::interpreter::{Program, Run};
 
 /// A configuration in the making.
 pub(super) struct Config {
@@ -181,6 +183,29 @@ impl Config {
         u8::try_from(self.raw.optimization_level.clamp(0, 2)).unwrap_or(0)
     }
 
+    /// What Python is asked to run, if that is a script or a module and nothing else; known once paths are
+    /// fixed.
+    pub(super) fn run(&self) -> Option<Run> {
+        let raw = &*self.raw;
+        if raw.inspect != 0
+            || raw.interactive != 0
+            || raw.skip_source_first_line != 0
+            || !raw.run_command.is_null()
+        {
+            return None;
+        }
+        #[cfg(Py_3_11)]
+        let adds_path = raw.safe_path == 0;
+        #[cfg(not(Py_3_11))]
+        let adds_path = raw.isolated == 0;
+        let program = match (raw.run_module.is_null(), raw.run_filename.is_null()) {
+            (false, _) => Program::Module(narrow(raw.run_module)?),
+            (_, false) => Program::Script(narrow(raw.run_filename)?),
+            _ => return None,
+        };
+        Some(Run { program, adds_path, uses_environment: raw.use_environment != 0 })
+    }
+
     /// Starts the interpreter. Afterwards this thread holds the global interpreter lock.
     pub(super) fn start(self) -> Result<(), LaunchError> {
         // SAFETY: no interpreter is running yet (there is one launch per process), and `raw` is a
@@ -260,6 +285,20 @@ fn wide(value: &OsStr) -> Result<Vec<libc::wchar_t>, LaunchError> {
 
 /// A status of CPython's as a result; ends the process where CPython asks for that, as it does for
 /// `--version` and `--help`.
+/// What CPython has read from the command line, as it was there.
+fn narrow(value: *const libc::wchar_t) -> Option<OsString> {
+    // SAFETY: the value is a string of CPython's, which is preinitialized; the copy is ours to free.
+    unsafe {
+        let encoded = ffi::Py_EncodeLocale(value, ptr::null_mut());
+        if encoded.is_null() {
+            return None;
+        }
+        let narrow = OsStr::from_bytes(CStr::from_ptr(encoded).to_bytes()).to_owned();
+        ffi::PyMem_Free(encoded.cast());
+        Some(narrow)
+    }
+}
+
 fn check(status: ffi::PyStatus) -> Result<(), LaunchError> {
     // SAFETY: these functions only look at the status.
     unsafe {

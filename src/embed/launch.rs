@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use crate::bundle::Bundle;
 use crate::python::{
     MountError, MountedBundle, full_message, install_site, install_traceback_hooks,
-    register_native_functions, serve_subinterpreters,
+    register_native_functions, serve_subinterpreters, speed_up_imports,
 };
 
 use crate::standalone::EXECUTABLE_VARIABLE;
@@ -19,6 +19,7 @@ use super::config::Config;
 use super::entry::{Asked, Start, file_of, taken};
 use super::environment::bundle_of_executable;
 use super::exit::{finish, note_start};
+use super::interpreter::Run;
 use super::linked::linked_python;
 use super::main_module::{Ending, run_entry, run_main_module};
 use super::unwinding::run_main;
@@ -59,7 +60,7 @@ pub fn run_bundle_entry(
     }
     let config =
         Config::new(&argv, false)?.original_arguments(environment.executable.as_os_str(), &argv)?;
-    let mounted = start_with(bundle, config, &environment)?.0;
+    let mounted = start_with(bundle, config, &environment)?.mounted;
     let ending = Python::attach(|py| {
         install(py, &mounted)?;
         match &start {
@@ -174,12 +175,15 @@ fn python_with(
     arguments: &[&OsStr],
 ) -> Result<Status, LaunchError> {
     let config = Config::new(arguments, true)?;
-    let (mounted, imports_site) = start_with(bundle, config, environment)?;
+    let Started { mounted, imports_site, run } = start_with(bundle, config, environment)?;
     // A virtual environment's packages are not there under `-S`, so neither are a bundle's.
     if imports_site {
         Python::attach(|py| install(py, &mounted))?;
     }
-    Ok(run_main())
+    match run.and_then(|run| Python::attach(|py| run.run(py))) {
+        Some(ending) => Ok(finish(ending)),
+        None => Ok(run_main()),
+    }
 }
 
 /// Opens a bundle and checks that it was built for this Python.
@@ -198,12 +202,21 @@ pub(super) fn open_fitting(path: &Path) -> Result<Bundle, LaunchError> {
     }
 }
 
-/// Starts the interpreter in the environment of a bundle; also says whether it imports `site`.
+/// An interpreter that was started with a bundle.
+struct Started {
+    mounted: Arc<MountedBundle>,
+    /// Whether it imports `site`.
+    imports_site: bool,
+    /// What it was asked to run, if that is not left to it.
+    run: Option<Run>,
+}
+
+/// Starts the interpreter in the environment of a bundle.
 fn start_with(
     bundle: Bundle,
     config: Config,
     environment: &BundleEnvironment,
-) -> Result<(Arc<MountedBundle>, bool), LaunchError> {
+) -> Result<Started, LaunchError> {
     let executable = environment.executable.as_os_str();
     let bundled = BundledPython::of(&bundle);
     let config = match &bundled {
@@ -222,7 +235,7 @@ fn start_with(
     if environment.is_made() {
         environment.link_data(&mounted.data_directories()?);
     }
-    let imports_site = config.imports_site();
+    let (imports_site, run) = (config.imports_site(), config.run());
     register_native_functions();
     if let Some(python) = &bundled {
         python.prepare();
@@ -231,7 +244,7 @@ fn start_with(
     if executable.is_empty() {
         Python::attach(forget_executable)?;
     }
-    Ok((mounted, imports_site))
+    Ok(Started { mounted, imports_site, run })
 }
 
 /// Tells programs that there is no executable to start Python by: what CPython assumes instead is the
@@ -253,5 +266,6 @@ fn install(py: Python<'_>, mounted: &Arc<MountedBundle>) -> Result<(), LaunchErr
     install_traceback_hooks(py)
         .and_then(|()| install_site(py, mounted))
         .and_then(|()| serve_subinterpreters(py, mounted, &standard_library, None))
+        .and_then(|()| speed_up_imports(py, mounted.archive()))
         .map_err(|error| LaunchError::Install { message: full_message(&error) })
 }

@@ -143,7 +143,7 @@ fn execute(py: Python<'_>, mounted: &Arc<MountedBundle>) -> PyResult<()> {
 
 /// Shows what the program raised and says how the process ends. Does not return for a `SystemExit` with
 /// something else than a number, which CPython prints.
-fn end_with(py: Python<'_>, error: PyErr) -> Ending {
+pub(super) fn end_with(py: Python<'_>, error: PyErr) -> Ending {
     if let Some(status) = status_of(py, &error) {
         // The frames that the exception holds go before exit handlers run, as with CPython.
         drop(error);

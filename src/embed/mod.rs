@@ -9,6 +9,7 @@
 //! | `config.rs` | `PyConfig` |
 //! | `exit` | how the process ends |
 //! | `hosted.rs` | the same run modes inside a Python that is running already |
+//! | `interpreter.rs` | scripts and modules, as Python runs them |
 //! | `launch.rs` | the run modes: a bundle's entry point, Python with a bundle, plain Python |
 //! | `linked.rs` | mmport as the executable of a Python |
 //! | `main_module.rs` | running `__main__` and what its exceptions mean to the process |
@@ -25,6 +26,7 @@ mod error;
 mod exit;
 pub mod hosted;
 pub mod identity;
+mod interpreter;
 mod launch;
 mod linked;
 mod main_module;

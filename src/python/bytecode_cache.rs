@@ -187,6 +187,52 @@ impl Cache {
     }
 }
 
+/// What else is remembered in the store, by whatever decides it: objects that can be marshalled.
+pub(super) struct Memory(&'static Cache);
+
+impl Memory {
+    /// The memory of the running interpreter; `None` where there is to be none.
+    pub(super) fn get(py: Python<'_>) -> Option<Self> {
+        CACHE.get_or_try_init(py, || Cache::open(py)).ok()?.as_ref().map(Self)
+    }
+
+    /// What was kept under `key`, made anew.
+    pub(super) fn recall<'py>(&self, py: Python<'py>, key: &[u8]) -> Option<Bound<'py, PyAny>> {
+        let key = self.0.target.key(key);
+        self.0.store.find(&key, |data| pyo3::marshal::loads(py, data).ok())?
+    }
+
+    /// Whether anything may be kept.
+    pub(super) fn may_keep(&self, py: Python<'_>) -> bool {
+        let dont_write = Importlib::get(py)
+            .and_then(|importlib| importlib.sys(py, intern!(py, "dont_write_bytecode")))
+            .and_then(|dont_write| dont_write.is_truthy());
+        dont_write.is_ok_and(|dont_write| !dont_write) && self.0.store.is_added_to()
+    }
+
+    /// Keeps `object` under `key`; `name` and `origin` are for who looks into the store.
+    pub(super) fn keep(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        name: &str,
+        origin: &str,
+        object: &Bound<'_, PyAny>,
+    ) {
+        let data = match pyo3::marshal::dumps(object, pyo3::marshal::VERSION) {
+            Ok(data) => data,
+            Err(error) => {
+                tracing::debug!(target: "mmport::bytecode", name, %error, "not kept");
+                return;
+            }
+        };
+        let data = data.as_bytes();
+        let normal = normalize(data, CodeShape::of(py.version_info().minor.into()));
+        let key = self.0.target.key(key);
+        self.0.store.insert(&key, name, origin, normal.as_deref().unwrap_or(data));
+    }
+}
+
 /// Whether code objects that are compiled from now on are kept, as far as can be known.
 pub(super) fn keeps_code(py: Python<'_>) -> PyResult<bool> {
     let cache = CACHE.get_or_try_init(py, || Cache::open(py))?;
@@ -208,12 +254,13 @@ pub fn running_target(py: Python<'_>) -> PyResult<Option<Target>> {
 }
 
 /// Whether code objects keep the columns of their instructions: not under `-X no_debug_ranges` and
-/// `PYTHONNODEBUGRANGES`. Asked of the compiler, because nothing else says so.
+/// `PYTHONNODEBUGRANGES`. Asked of a code object that is made anew, because nothing else says so; to ask the
+/// compiler costs a process that compiles nothing two milliseconds.
 fn has_debug_ranges(py: Python<'_>) -> PyResult<bool> {
     if !cfg!(Py_3_11) {
         return Ok(false);
     }
-    let code = Importlib::get(py)?.compile(py, PyBytes::new(py, b"x").as_any(), NOWHERE)?;
+    let code = Importlib::get(py)?.some_code(py)?.call_method0(intern!(py, "replace"))?;
     for position in code.call_method0(intern!(py, "co_positions"))?.try_iter()? {
         if !position?.get_item(2)?.is_none() {
             return Ok(true);

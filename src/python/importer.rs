@@ -17,6 +17,7 @@ use crate::bundle::{Found, FoundKind, FoundModule};
 use super::code::CodeRequest;
 use super::errors::{ImportFailure, failed_import, import_error};
 use super::extension::create_extension;
+use super::import_time::while_importing;
 use super::importlib::Importlib;
 use super::mount::MountedBundle;
 use super::namespace_resources::{BACKPORT_READERS, read_namespaces};
@@ -245,7 +246,8 @@ impl BundleImporter {
         let name: String = spec.getattr(intern!(py, "name"))?.extract()?;
         match self.find(&name) {
             Some(Found::Module(FoundModule { kind: FoundKind::Extension(entry), .. })) => {
-                create_extension(&self.mounted, spec, &name, entry).map(Some)
+                while_importing(py, || create_extension(&self.mounted, spec, &name, entry))
+                    .map(Some)
             }
             _ => Ok(None),
         }
@@ -256,7 +258,7 @@ impl BundleImporter {
         let name = name_of(module)?;
         let start = tracing::enabled!(target: "mmport::exec_module", tracing::Level::DEBUG)
             .then(Instant::now);
-        let outcome = self.execute(module, &name);
+        let outcome = while_importing(py, || self.execute(module, &name));
         if let Some(start) = start {
             tracing::debug!(
                 target: "mmport::exec_module",

@@ -181,6 +181,11 @@ impl Importlib {
         self.bootstrap.bind(loader.py()).call_method1("_load_module_shim", (loader, fullname))
     }
 
+    /// The code object of some function of CPython's own.
+    pub(super) fn some_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.call_with_frames_removed.bind(py).getattr(pyo3::intern!(py, "__code__"))
+    }
+
     /// A function or type of `importlib._bootstrap`.
     pub(super) fn bootstrap<'py>(&self, py: Python<'py>) -> &Bound<'py, PyModule> {
         self.bootstrap.bind(py)

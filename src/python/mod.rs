@@ -10,6 +10,7 @@
 //! | `bytecode_cache.rs` | compiling by way of the store of code objects |
 //! | `cache_tools.rs` | filling the store and looking into it, for `mmport cache` |
 //! | `source_tree.rs` | `SourceTreeLoader`, for directories of sources |
+//! | `import_time` | what a program does while it imports, done once |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `namespace_resources.rs` | resources of namespace packages |
@@ -36,6 +37,7 @@ mod extension;
 mod finder;
 mod frozen;
 mod hooks;
+mod import_time;
 mod importer;
 mod importlib;
 mod installation;
@@ -66,6 +68,7 @@ pub use cache_tools::{Warmed, disassemble, warm};
 pub use errors::full_message;
 pub use finder::BundleFinder;
 pub use hooks::{Added, Hooks, install_hooks, install_mounted, running_suffixes};
+pub use import_time::{remember_patterns, speed_up_imports, unseen_builtin_module};
 pub use importer::BundleImporter;
 pub use installation::{install, uninstall};
 pub use mount::{MountError, MountedBundle};

@@ -7,6 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 
+use super::import_time::{REGULAR_EXPRESSIONS, fill_cache};
 use super::importlib::Importlib;
 use super::namespace_resources::{READERS, read_namespaces};
 use super::source_lines::{LINECACHE, read_bundles};
@@ -19,6 +20,7 @@ fn teacher(name: &str) -> Option<Teach> {
     match name {
         LINECACHE => Some(read_bundles),
         READERS => Some(read_namespaces),
+        REGULAR_EXPRESSIONS => Some(fill_cache),
         _ => None,
     }
 }

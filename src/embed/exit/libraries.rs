@@ -3,7 +3,7 @@
 //! Objects of a type that is written in C may do anything when they are deallocated, and need not be
 //! known to the collector. So every shared library in the process has to be one of these: a library of the
 //! system, which Python's finalization does not reach; libpython, or mmport; an extension module of the
-//! standard library that is not in [`WITH_EFFECTS`]; one of [`WITHOUT_EFFECTS`], which were read; or one that
+//! standard library that is not in [`WITH_EFFECTS`]; one of those in `known.rs`, which were read; or one that
 //! mypyc has made of Python code, whose types do nothing when they are deallocated but let their attributes
 //! go, and have their finalizers where the collector sees them.
 
@@ -17,6 +17,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::Reason;
+use super::known::is_harmless;
+use crate::bundle::PYTHON_DIRECTORY;
 use crate::embed::identity::{DYNLOAD, PREFIX};
 
 /// Modules of the standard library with objects that write when they go, and that nobody can look for; and
@@ -31,11 +33,6 @@ const WITH_EFFECTS: [&str; 8] = [
     "_tkinter",
     "ossaudiodev",
 ];
-
-/// Extension modules of distributions that define functions only, or classes of Python code without
-/// finalizers: their files, by the end of the path without the suffixes for a Python.
-const WITHOUT_EFFECTS: [&str; 3] =
-    ["charset_normalizer/cd", "charset_normalizer/md", "markupsafe/_speedups"];
 
 /// Where the system has its libraries.
 const OF_THE_SYSTEM: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
@@ -135,9 +132,10 @@ fn is_known(path: &Path) -> bool {
     let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
     let stem = stem(path);
     let directory = path.parent().unwrap_or(path);
-    let is_below_packages = text.contains("/site-packages/")
-        && !text.contains("/site-packages/.python/")
-        || text.contains("/dist-packages/");
+    let below = |packages| Some(text.rsplit_once(packages)?.1);
+    let in_packages = below("/site-packages/")
+        .filter(|place| !place.starts_with(PYTHON_DIRECTORY))
+        .or_else(|| below("/dist-packages/"));
     if name.starts_with("libpython") || stem == "_mmport" {
         return true;
     }
@@ -145,9 +143,9 @@ fn is_known(path: &Path) -> bool {
     if directory.ends_with("lib-dynload") || directory == Path::new(DYNLOAD) {
         return !WITH_EFFECTS.contains(&&*stem);
     }
-    if is_below_packages {
-        let module = path.with_file_name(&*stem);
-        return WITHOUT_EFFECTS.iter().any(|known| module.ends_with(known));
+    if let Some(place) = in_packages {
+        let directory = place.rsplit_once('/').map_or("", |(directory, _)| directory);
+        return is_harmless(directory, &stem);
     }
     let is_extension_module = name.contains(".cpython-") || name.contains(".abi3.");
     let is_system = OF_THE_SYSTEM.iter().any(|place| path.starts_with(place));
@@ -175,9 +173,17 @@ mod tests {
                 true,
             ),
             ("/r/trees-v2/k/site-packages/other/_speedups.cpython-311-x86_64-linux-gnu.so", false),
+            ("/r/trees-v2/k/site-packages/pandas/_libs/a/b.cpython-311-x86_64-linux-gnu.so", true),
+            ("/r/trees-v2/k/site-packages/ujson.cpython-311-x86_64-linux-gnu.so", true),
+            ("/r/trees-v2/k/site-packages/scipy/fft/_x/_y.cpython-311-x86_64-linux-gnu.so", true),
+            (
+                "/r/trees-v2/k/site-packages/scipy/_lib/_test_c.cpython-311-x86_64-linux-gnu.so",
+                false,
+            ),
+            ("/r/trees-v2/k/site-packages/numpy.libs/libscipy_openblas64_-1.so", true),
             ("/r/trees-v2/k/site-packages/.python/lib/libssl.so.3", true),
             ("/r/runtimes-v1/k/lib/libgcc_s.so.1", true),
-            ("/usr/lib/python3/dist-packages/yaml/_yaml.cpython-311-x86_64-linux-gnu.so", false),
+            ("/usr/lib/python3/dist-packages/yaml/_yaml.cpython-311-x86_64-linux-gnu.so", true),
             ("/home/me/thing.so", false),
             ("/home/me/thing.abi3.so", false),
             ("/proc/self/fd/70", false),

@@ -10,8 +10,10 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `objects.rs` | which objects do something when they go |
-//! | `libraries.rs` | which extension modules are known to do nothing |
+//! | `known.rs` | extension modules of distributions that were read |
+//! | `libraries.rs` | which libraries are known to do nothing |
 
+mod known;
 mod libraries;
 mod objects;
 
@@ -26,6 +28,7 @@ use pyo3::types::{PyDict, PyList, PyType};
 use super::Status;
 use super::main_module::Ending;
 use super::unwinding::finalize;
+use crate::python::{remember_patterns, unseen_builtin_module};
 
 /// The variable, and its value, that ask for finalization.
 const VARIABLE: (&str, &str) = ("MMPORT_EXIT", "finalize");
@@ -57,6 +60,7 @@ type Reason = String;
 
 /// Ends the interpreter as `Py_RunMain` does, as far as anybody can tell.
 pub(super) fn finish(ending: Ending) -> Status {
+    Python::attach(remember_patterns);
     if let Ending::Status(status) = ending
         && may_stay_unfinalized()
     {
@@ -98,9 +102,13 @@ fn end_unnoticed(py: Python<'_>) -> Result<(), Reason> {
     check_warnings(modules)?;
     libraries::check(modules)?;
     let streams = StandardStreams::of(&sys)?;
-    objects::check(py, &streams.objects)?;
+    objects::check(modules, &streams.objects)?;
     streams.flush()
 }
+
+/// Variables that have something written at the end, by CPython and by numpy.
+const TELLING_VARIABLES: [&str; 4] =
+    ["PYTHONMALLOCSTATS", "PYTHONDUMPREFS", "PYTHONDUMPREFSFILE", "NUMPY_WARN_IF_NO_MEM_POLICY"];
 
 /// Looks for what makes the end itself visible, and for what is alive beside this thread.
 fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
@@ -111,7 +119,7 @@ fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
             return Err(format!("sys.flags.{name} is set"));
         }
     }
-    for name in ["PYTHONMALLOCSTATS", "PYTHONDUMPREFS", "PYTHONDUMPREFSFILE"] {
+    for name in TELLING_VARIABLES {
         if env::var_os(name).is_some_and(|value| !value.is_empty()) {
             return Err(format!("{name} is set"));
         }
@@ -164,12 +172,7 @@ pub(super) fn note_start(py: Python<'_>) {
     if !cfg!(Py_3_12) || cfg!(Py_3_13) {
         return;
     }
-    // A module that nobody sees, so that `sys.modules` stays as it is.
-    let spec = py
-        .import("_frozen_importlib")
-        .and_then(|it| it.call_method1("ModuleSpec", ("gc", py.None())));
-    let gc = spec.and_then(|spec| py.import("_imp")?.call_method1("create_builtin", (spec,)));
-    if let Ok(count) = gc.and_then(|gc| frozen(&gc)) {
+    if let Ok(count) = unseen_builtin_module(py, "gc").and_then(|gc| frozen(&gc)) {
         FROZEN_AT_START.store(count, Ordering::Relaxed);
     }
 }
@@ -194,10 +197,12 @@ fn check_warnings(modules: &Bound<'_, PyDict>) -> Result<(), Reason> {
         if !resource_warning.is_subclass(&category).map_err(reason)? {
             continue;
         }
-        if action == "ignore" && message.is_none() && module.is_none() {
-            return Ok(());
+        match (&*action, message.is_none() && module.is_none()) {
+            ("ignore", true) => return Ok(()),
+            // It hides some; the others come to the next filter.
+            ("ignore", false) => {}
+            _ => return Err("a filter shows `ResourceWarning`".into()),
         }
-        return Err("a filter shows `ResourceWarning`".into());
     }
     Err("no filter ignores `ResourceWarning`".into())
 }

@@ -6,17 +6,26 @@
 //! does not know are told by their types, which it knows.
 
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int, c_void};
 
 use foldhash::fast::FixedState;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyList};
+use pyo3::types::{PyCFunction, PyDict, PyList, PyType};
 
 use super::Reason;
 
-/// Types of CPython's own that are known by their bases' names, whose objects write when they go.
-const WITH_EFFECTS: [&CStr; 2] = [c"sqlite3.Connection", c"sqlite3.Blob"];
+/// Types that are known by their bases' names, whose objects write when they go, or call what they were
+/// given. Those of distributions are in libraries that are harmless but for them.
+const WITH_EFFECTS: [&CStr; 5] = [
+    c"_cffi_backend.__CDataGCP",
+    c"lxml.etree._IncrementalFileWriter",
+    NDITER,
+    c"sqlite3.Blob",
+    c"sqlite3.Connection",
+];
+/// Writes what it has buffered, and is not known to the collector.
+const NDITER: &CStr = c"numpy.nditer";
 /// Types with a finalizer that closes them, which is noticed only if they are open.
 const FILES: [&CStr; 6] = [
     c"_io.FileIO",
@@ -31,7 +40,8 @@ const IN_MEMORY: [&CStr; 2] = [c"_io.BytesIO", c"_io.StringIO"];
 /// What weak references are, and those that stand for their referents.
 const WEAK_REFERENCES: [&CStr; 3] =
     [c"weakref.ReferenceType", c"weakref.ProxyType", c"weakref.CallableProxyType"];
-/// Types of what can be suspended, with the attribute that is `None` once it has finished.
+/// Types of what can be suspended, with the attribute that is `None` once it has finished. A generator that
+/// was not started has nothing to finish.
 const SUSPENDED: [(&CStr, &str); 3] =
     [(c"generator", "gi_frame"), (c"coroutine", "cr_frame"), (c"async_generator", "ag_frame")];
 /// Callbacks of weak references that only tidy up: modules, and names in them.
@@ -80,19 +90,29 @@ enum Verdict {
 ///
 /// # Errors
 /// What was found that does something when it goes.
-pub(super) fn check(py: Python<'_>, spared: &[Bound<'_, PyAny>]) -> Result<(), Reason> {
+pub(super) fn check(
+    modules: &Bound<'_, PyDict>,
+    spared: &[Bound<'_, PyAny>],
+) -> Result<(), Reason> {
+    let py = modules.py();
     let failed = |error: PyErr| error.to_string();
     let objects = py.import("gc").and_then(|gc| gc.call_method0("get_objects")).map_err(failed)?;
     let objects = objects.cast::<PyList>().map_err(|error| error.to_string())?;
     let mut verdicts: HashMap<*mut ffi::PyTypeObject, Verdict, FixedState> = HashMap::default();
+    let mut search = Search::of_numpy(modules);
     for object in objects.iter() {
         let kind = object.get_type_ptr();
+        if let Some(search) = &mut search
+            && search.finds_in(&object)
+        {
+            return Err(format!("there is a `{}`", NDITER.to_string_lossy()));
+        }
         let verdict = *verdicts.entry(kind).or_insert_with(|| verdict(kind));
         let has_effect = match verdict {
             Verdict::Harmless => false,
             Verdict::Effective => true,
             Verdict::File => is_open(&object),
-            Verdict::Suspended(frame) => !object.getattr(frame).is_ok_and(|frame| frame.is_none()),
+            Verdict::Suspended(frame) => is_suspended(&object, frame),
             Verdict::WeakReference => has_callback(&object),
             Verdict::Type => makes_unknown_finalizers(&object),
         };
@@ -101,6 +121,53 @@ pub(super) fn check(py: Python<'_>, spared: &[Bound<'_, PyAny>]) -> Result<(), R
         }
     }
     Ok(())
+}
+
+/// The search for objects of a type that the collector does not know, in those that it knows.
+struct Search {
+    wanted: *mut ffi::PyTypeObject,
+    is_found: bool,
+    /// Containers that the collector does not know, because nothing in them can refer to them.
+    pending: Vec<*mut ffi::PyObject>,
+}
+
+impl Search {
+    /// For `numpy.nditer`, where numpy is imported.
+    fn of_numpy(modules: &Bound<'_, PyDict>) -> Option<Self> {
+        let numpy = modules.get_item("numpy").ok()??;
+        let kind = numpy.getattr("nditer").ok()?.cast_into::<PyType>().ok()?;
+        Some(Self { wanted: kind.as_type_ptr(), is_found: false, pending: Vec::new() })
+    }
+
+    /// Whether `object` refers to what is wanted, itself or by way of tuples and dictionaries that the
+    /// collector does not know. (Nor does it know arrays of objects.)
+    fn finds_in(&mut self, object: &Bound<'_, PyAny>) -> bool {
+        self.pending.push(object.as_ptr());
+        while let Some(object) = self.pending.pop() {
+            // SAFETY: the object is alive; its type visits what it refers to, as for the collector, which
+            // changes nothing, and the visitor gets this search.
+            unsafe {
+                if let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse {
+                    traverse(object, Self::visit, (&raw mut *self).cast());
+                }
+            }
+        }
+        self.is_found
+    }
+
+    extern "C" fn visit(object: *mut ffi::PyObject, search: *mut c_void) -> c_int {
+        // SAFETY: the object is alive, and the search is that of the call above.
+        unsafe {
+            let search = &mut *search.cast::<Self>();
+            search.is_found |= ffi::Py_TYPE(object) == search.wanted;
+            let is_container =
+                ffi::PyTuple_CheckExact(object) != 0 || ffi::PyDict_CheckExact(object) != 0;
+            if is_container && ffi::PyObject_GC_IsTracked(object) == 0 {
+                search.pending.push(object);
+            }
+        }
+        0
+    }
 }
 
 /// What was found, for who wants to know.
@@ -180,6 +247,23 @@ fn makes_unknown_finalizers(object: &Bound<'_, PyAny>) -> bool {
             .is_ok_and(|finalizer| finalizer.get_type().name().is_ok_and(|it| it == "function"))
     };
     !is_collected && has_finalizer(kind) && is_in_python()
+}
+
+/// Whether the end of a generator or coroutine, whose frame is in this attribute, runs its code or warns.
+fn is_suspended(object: &Bound<'_, PyAny>, frame: &str) -> bool {
+    let Ok(frame) = object.getattr(frame) else { return true };
+    if frame.is_none() {
+        return false;
+    }
+    // As `inspect.getgeneratorstate` says it. A coroutine that was not started is warned of.
+    let has_started = if name(object.get_type_ptr()) != c"generator" {
+        Ok(true)
+    } else if cfg!(Py_3_11) {
+        object.getattr("gi_suspended").and_then(|it| it.is_truthy())
+    } else {
+        frame.getattr("f_lasti").and_then(|it| it.extract::<i32>()).map(|last| last >= 0)
+    };
+    has_started.unwrap_or(true)
 }
 
 fn is_open(file: &Bound<'_, PyAny>) -> bool {
