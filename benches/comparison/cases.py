@@ -67,6 +67,28 @@ print(frame.groupby("name").sum())
 """
 
 
+API = """\
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+
+class Item(BaseModel):
+    name: str
+    price: float
+
+
+app = FastAPI()
+
+
+@app.post("/items")
+def add(item: Item) -> Item:
+    return item
+
+
+print(sorted(app.openapi()["components"]["schemas"]))
+"""
+
+
 @dataclass(frozen=True)
 class Application:
     """Something to install, pinned; resolved once, for the environment and the bundle alike."""
@@ -99,6 +121,9 @@ BLACK = Application("black", ("black==25.1.0",), "black")
 HTTPIE = Application("httpie", ("httpie==3.2.4",), "http")
 DJANGO = Application("django", ("django==5.2.8",), "django-admin")
 SPHINX = Application("sphinx", ("sphinx==8.1.3",), "sphinx-build")
+ANSIBLE = Application("ansible", ("ansible-core==2.19.14",), "ansible-inventory")
+POETRY = Application("poetry", ("poetry==2.5.1",), "poetry")
+FASTAPI = Application("fastapi", ("fastapi==0.165.0",))
 PANDAS = Application("pandas", ("pandas==2.3.3", "numpy==2.2.6"))
 
 CASES = [
@@ -136,5 +161,14 @@ CASES = [
         ("-q", "-E", "-a", "-b", "html", ".", "_build"),
         {"conf.py": 'project = "small"\nhtml_theme = "basic"\n', "index.rst": PAGE},
     ),
+    Case(
+        "ansible",
+        "ansible-inventory --list",
+        ANSIBLE,
+        ("--inventory", "localhost,", "--list"),
+        environment={"ANSIBLE_HOME": "home"},
+    ),
+    Case("poetry", "poetry --version", POETRY, ("--version",)),
+    Case("fastapi", "fastapi, an application", FASTAPI, ("api.py",), {"api.py": API}),
     Case("pandas", "pandas, a short script", PANDAS, ("frame.py",), {"frame.py": FRAME}),
 ]

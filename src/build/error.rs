@@ -126,6 +126,15 @@ pub enum BuildError {
     #[error(transparent)]
     Standalone(#[from] StandaloneError),
 
+    /// A run of the program failed that was to show what it imports.
+    #[error("see what `{command}` imports: {found}")]
+    TracedRun {
+        /// The entry point and the arguments.
+        command: String,
+        /// How it ended.
+        found: String,
+    },
+
     /// The interpreter does not say what it is.
     #[error("ask `{}` what it is: {found}", program.display())]
     Probe {
@@ -351,13 +360,13 @@ impl BuildError {
                     _ => "choose a place that you may write to (-o, TMPDIR)".to_owned(),
                 }
             }
-            Self::Start { role, .. } if *role == "the interpreter" => {
-                "name an installed CPython 3.10 or later with --python".to_owned()
-            }
-            Self::Probe { .. } | Self::UnsupportedPython { .. } => {
+            Self::Start { role: "the interpreter", .. }
+            | Self::Probe { .. }
+            | Self::UnsupportedPython { .. } => {
                 "name an installed CPython 3.10 or later with --python".to_owned()
             }
             Self::Standalone(error) => return error.next_step(),
+            Self::TracedRun { .. } => "give arguments with which the program ends well".into(),
             Self::NoInstaller { program } => format!(
                 "install uv, or give this Python its pip: {} -m ensurepip",
                 program.display()
@@ -430,7 +439,7 @@ mod tests {
         assert_eq!(BuildError::NothingToBuild.status(), 2);
         let missing = BuildError::input_missing("a wheel", Path::new("no/such.whl"));
         assert_eq!(missing.status(), 125);
-        assert!(missing.next_step().is_some_and(|next| next.starts_with("check the path, which")));
+        assert!(missing.next_step().is_some_and(|next| next.starts_with("check the path")));
         let script =
             BuildError::ScriptNotFound { name: "blakc".into(), available: vec!["black".into()] };
         assert_eq!(script.status(), 127);

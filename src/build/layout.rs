@@ -2,7 +2,10 @@
 //!
 //! First `mmport.json` and the bundle's `__main__`, then all bytecode together, so that a start
 //! reads neighbouring pages; then what only some programs read: sources, metadata, data, native
-//! code. Within each the order is that of the names.
+//! code. Within each the order is that of the names; of bytecode, first that in which a run of the program
+//! has loaded it, where one was asked for.
+
+use std::collections::HashMap;
 
 use super::names;
 use super::tree::Tree;
@@ -58,14 +61,15 @@ pub(super) enum BytecodeEntry<'tree> {
 }
 
 impl BytecodeEntry<'_> {
-    /// What orders the section: the module first that runs first, then by name.
-    fn key(&self) -> (bool, &str) {
+    /// What orders the section: the module first that runs first, then those that a run has loaded, by when,
+    /// then all others, by name.
+    fn key(&self, ranks: &HashMap<&str, usize>) -> (bool, usize, &str) {
         let stem = match self {
             Self::Compiled(name) => name.strip_suffix(".py"),
             Self::Sourceless(name) => name.strip_suffix(".pyc"),
         };
         let stem = stem.unwrap_or_default();
-        (stem != "__main__", stem)
+        (stem != "__main__", ranks.get(stem).copied().unwrap_or(usize::MAX), stem)
     }
 }
 
@@ -79,8 +83,9 @@ pub(super) struct Layout<'tree> {
 }
 
 impl<'tree> Layout<'tree> {
-    /// Lays out `tree`.
-    pub(super) fn of(tree: &'tree Tree) -> Self {
+    /// Lays out `tree`; `loaded` are names without suffixes, in the order in which a run has loaded them.
+    pub(super) fn of(tree: &'tree Tree, loaded: &[String]) -> Self {
+        let ranks = loaded.iter().enumerate().map(|(rank, name)| (name.as_str(), rank)).collect();
         let (mut bytecode, mut rest) = (Vec::new(), Vec::new());
         for name in tree.names() {
             let metadata = names::is_metadata(name);
@@ -93,7 +98,7 @@ impl<'tree> Layout<'tree> {
                 rest.push((Section::of(name), name));
             }
         }
-        bytecode.sort_by(|one, other| one.key().cmp(&other.key()));
+        bytecode.sort_by(|one, other| one.key(&ranks).cmp(&other.key(&ranks)));
         // Stable: the names are sorted already.
         rest.sort_by_key(|(section, _)| *section);
         Self { bytecode, rest }
@@ -118,7 +123,7 @@ mod tests {
         ] {
             tree.set(name, Vec::new());
         }
-        let layout = Layout::of(&tree);
+        let layout = Layout::of(&tree, &[]);
         assert_eq!(
             layout.bytecode,
             [
@@ -132,6 +137,16 @@ mod tests {
         assert_eq!(
             rest,
             ["a.py", "b/__init__.py", "a-1.dist-info/METADATA", "b/data.json", "b/_x.so"]
+        );
+        let loaded = ["b/only", "a"].map(str::to_owned);
+        assert_eq!(
+            Layout::of(&tree, &loaded).bytecode,
+            [
+                BytecodeEntry::Compiled("__main__.py"),
+                BytecodeEntry::Sourceless("b/only.pyc"),
+                BytecodeEntry::Compiled("a.py"),
+                BytecodeEntry::Compiled("b/__init__.py"),
+            ]
         );
     }
 }

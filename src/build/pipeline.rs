@@ -28,6 +28,7 @@ use super::report::{BuildReport, BuildTimes, RejectedSource};
 use super::request::BuildRequest;
 use super::several::{InstalledFor, Interpreters, install_for_each, merge, merge_setup};
 use super::site::{SiteDirectory, replaced};
+use super::traced_run::load_order;
 use super::tree::Tree;
 use super::venv;
 use super::write::BundleWriter;
@@ -107,6 +108,14 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
         }
         None => None,
     };
+    let loaded = match &*request.order_from {
+        [] => Vec::new(),
+        runs => {
+            progress.begin("running the program, to see the order of its imports");
+            let path = search_path(request, interpreter, &installed)?;
+            load_order(interpreter, entry.as_ref(), runs, &path)?
+        }
+    };
     let records = Record::all(&tree)?;
     let distributions = distributions(&tree)?;
     times.collect = since.elapsed();
@@ -135,7 +144,8 @@ fn build_steps(request: &BuildRequest, progress: &Progress) -> Result<BuildRepor
     writer.add_stored(INFORMATION_ENTRY, information_text(&information).as_bytes())?;
 
     let since = Instant::now();
-    let mut bytecode = write_bytecode(request, &interpreters, &tree, &mut writer, progress)?;
+    let mut bytecode =
+        write_bytecode(request, &interpreters, &tree, &loaded, &mut writer, progress)?;
     times.compile = since.elapsed();
 
     let since = Instant::now();
@@ -316,10 +326,11 @@ fn write_bytecode(
     request: &BuildRequest,
     interpreters: &Interpreters,
     tree: &Tree,
+    loaded: &[String],
     writer: &mut BundleWriter,
     progress: &Progress,
 ) -> Result<Bytecode, BuildError> {
-    let layout = Layout::of(tree);
+    let layout = Layout::of(tree, loaded);
     let sources: Vec<Source> = (layout.bytecode.iter())
         .filter_map(|entry| match entry {
             BytecodeEntry::Compiled(name) => {
@@ -392,7 +403,7 @@ fn write_rest(
     writer: &mut BundleWriter,
     progress: &Progress,
 ) -> Result<(), BuildError> {
-    let layout = Layout::of(tree);
+    let layout = Layout::of(tree, &[]);
     let items: Vec<_> = (layout.rest.iter())
         .filter_map(|&(section, name): &(Section, &str)| {
             Some((name, tree.get(name)?, section.compression(libraries)))

@@ -8,6 +8,7 @@ use super::install::Installer;
 use super::interruption::Interruption;
 use super::platform::Platform;
 use super::standalone::StandaloneRequest;
+use super::traced_run::TracedRun;
 use crate::bundle::Compression;
 
 /// The `#!` line, without `#!`, of a bundle for which no other was asked.
@@ -50,6 +51,8 @@ pub struct BuildRequest {
     pub installer: Option<Installer>,
     /// The Python to put in, for an executable that needs none.
     pub standalone: Option<StandaloneRequest>,
+    /// Runs of the program whose order of imports is the order of the bytecode in the bundle.
+    pub order_from: Vec<TracedRun>,
     /// What may stop the build.
     pub interruption: Interruption,
 }
@@ -76,6 +79,7 @@ impl BuildRequest {
             libraries: None,
             installer: None,
             standalone: None,
+            order_from: Vec::new(),
             interruption: Interruption::default(),
         }
     }

@@ -104,6 +104,11 @@ pub struct BuildArguments {
     #[arg(long, value_name = "ARGUMENTS", requires = "standalone", allow_hyphen_values = true)]
     trace: Vec<String>,
 
+    /// Run the program with these arguments, and lay out first in the bundle what it imports, in that
+    /// order, for starts from slow disks (repeatable); Python's arguments, without an entry point
+    #[arg(long, value_name = "ARGUMENTS", allow_hyphen_values = true)]
+    order_from: Vec<String>,
+
     /// How extension modules and shared libraries are kept in the bundle
     #[arg(long, value_name = "METHOD", value_enum, default_value_t)]
     libraries: Libraries,
@@ -184,7 +189,9 @@ fn request(arguments: BuildArguments, default_python: &Path) -> Result<BuildRequ
         modules: arguments.stdlib_module,
         runs: arguments.trace.iter().map(|text| TracedRun::parse(text)).collect(),
     });
+    let traced = |texts: &[String]| texts.iter().map(|text| TracedRun::parse(text)).collect();
     Ok(BuildRequest {
+        order_from: traced(&arguments.order_from),
         requirements: arguments.requirements,
         requirement_files: arguments.requirement_files,
         projects: arguments.projects,

@@ -184,8 +184,8 @@ impl Config {
     }
 
     /// What Python is asked to run, if that is a script or a module and nothing else; known once paths are
-    /// fixed.
-    pub(super) fn run(&self) -> Option<Run> {
+    /// fixed, and readable once Python has started, whose memory the text needs on the way.
+    fn run(&self) -> Option<Run> {
         let raw = &*self.raw;
         if raw.inspect != 0
             || raw.interactive != 0
@@ -206,11 +206,13 @@ impl Config {
         Some(Run { program, adds_path, uses_environment: raw.use_environment != 0 })
     }
 
-    /// Starts the interpreter. Afterwards this thread holds the global interpreter lock.
-    pub(super) fn start(self) -> Result<(), LaunchError> {
+    /// Starts the interpreter, and says what it was asked to run, if that is not left to it. Afterwards this
+    /// thread holds the global interpreter lock.
+    pub(super) fn start(self) -> Result<Option<Run>, LaunchError> {
         // SAFETY: no interpreter is running yet (there is one launch per process), and `raw` is a
         // complete configuration.
-        check(unsafe { ffi::Py_InitializeFromConfig(&raw const *self.raw) })
+        check(unsafe { ffi::Py_InitializeFromConfig(&raw const *self.raw) })?;
+        Ok(self.run())
     }
 
     /// Has CPython fill in what depends on environment variables and arguments.

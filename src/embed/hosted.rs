@@ -25,7 +25,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::bundle::Bundle;
 use crate::python::{
     HostedFacts, MountedBundle, full_message, install_site, install_traceback_hooks,
-    running_suffixes, serve_subinterpreters,
+    running_suffixes, serve_subinterpreters, speed_up_imports,
 };
 
 use super::entry::{Asked, Start, VARIABLES, file_of};
@@ -73,7 +73,9 @@ pub fn run_bundle(
     };
     let ending = Python::attach(|py| {
         let mounted = mount(py, bundle.path(), environment.as_ref())?;
-        enter(py, &mounted, environment.as_ref(), &program, arguments).map_err(python_error)?;
+        enter(py, &mounted, environment.as_ref(), &program, arguments)
+            .and_then(|()| speed_up_imports(py, mounted.archive()))
+            .map_err(python_error)?;
         match &start {
             Start::Entry(entry) => run_entry(py, &mounted, entry),
             Start::Main | Start::Interpreter => run_main_module(py, &mounted),

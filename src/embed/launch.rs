@@ -235,12 +235,12 @@ fn start_with(
     if environment.is_made() {
         environment.link_data(&mounted.data_directories()?);
     }
-    let (imports_site, run) = (config.imports_site(), config.run());
+    let imports_site = config.imports_site();
     register_native_functions();
     if let Some(python) = &bundled {
         python.prepare();
     }
-    config.start()?;
+    let run = config.start()?;
     if executable.is_empty() {
         Python::attach(forget_executable)?;
     }

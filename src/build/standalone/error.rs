@@ -31,15 +31,6 @@ pub enum StandaloneError {
         place: PathBuf,
     },
 
-    /// A run of the program failed that was to show what it imports.
-    #[error("see what `{command}` imports: {found}")]
-    Run {
-        /// The entry point and the arguments.
-        command: String,
-        /// How it ended.
-        found: String,
-    },
-
     /// The libraries that a file needs are not known.
     #[error("list the libraries that `{}` needs: {found}", file.display())]
     Loader {
@@ -69,9 +60,6 @@ impl StandaloneError {
                 format!("use an mmport that was built for Python {found}, or leave out --python")
             }
             Self::NoSuchModule { .. } => "name a module of the standard library".into(),
-            Self::Run { .. } => {
-                "give arguments with which the program ends by itself and without an error".into()
-            }
             Self::Loader { .. } => "install the library".into(),
             Self::Move { .. } => return None,
         };

@@ -3,7 +3,6 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `standard_library.rs` | what of the standard library goes in |
-//! | `imports.rs` | what a program is seen to import |
 //! | `shared_libraries.rs` | the libraries of this machine that it all needs |
 //! | `runtime.rs` | mmport and libpython as they are brought out |
 //! | `elf.rs` | ELF files that can be moved |
@@ -12,7 +11,6 @@
 
 mod elf;
 mod error;
-mod imports;
 mod licences;
 mod runtime;
 mod shared_libraries;
@@ -30,14 +28,13 @@ use crate::standalone::{has_head, head_of};
 use super::error::BuildError;
 use super::interpreter::Interpreter;
 use super::names;
+use super::traced_run::{TracedRun, seen_modules};
 use super::tree::{Content, Item, Tree};
 
-use imports::seen_modules;
 use shared_libraries::{Library, Loader};
 
 pub use elf::MoveError;
 pub use error::StandaloneError;
-pub use imports::TracedRun;
 
 /// The Python that goes into a standalone executable: the one that this mmport embeds.
 #[derive(Debug, Clone)]
@@ -108,7 +105,10 @@ impl StandaloneRequest {
         let seen = match self.extent {
             StandardLibraryExtent::All => Vec::new(),
             StandardLibraryExtent::Minimal => {
-                seen_modules(interpreter, entry, &self.runs, &self.modules, path)?
+                let named = self.modules.iter().map(String::as_str);
+                let modules: Vec<&str> =
+                    standard_library::ALWAYS.into_iter().chain(named).collect();
+                seen_modules(interpreter, entry, &self.runs, &modules, path)?
             }
         };
         standard_library::add(self, interpreter, &seen, tree, warnings)?;

@@ -98,11 +98,11 @@ fn end_unnoticed(py: Python<'_>) -> Result<(), Reason> {
     if let Ok(Some(atexit)) = modules.get_item("atexit") {
         atexit.call_method0("_run_exitfuncs").map_err(reason)?;
     }
-    check_settings(&sys)?;
+    check_settings(&sys, modules)?;
     check_warnings(modules)?;
     libraries::check(modules)?;
     let streams = StandardStreams::of(&sys)?;
-    objects::check(modules, &streams.objects)?;
+    objects::check(&collector(modules)?, modules, &streams.objects)?;
     streams.flush()
 }
 
@@ -111,8 +111,7 @@ const TELLING_VARIABLES: [&str; 4] =
     ["PYTHONMALLOCSTATS", "PYTHONDUMPREFS", "PYTHONDUMPREFSFILE", "NUMPY_WARN_IF_NO_MEM_POLICY"];
 
 /// Looks for what makes the end itself visible, and for what is alive beside this thread.
-fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
-    let py = sys.py();
+fn check_settings(sys: &Bound<'_, PyModule>, modules: &Bound<'_, PyDict>) -> Result<(), Reason> {
     let flags = sys.getattr("flags").map_err(reason)?;
     for name in ["verbose", "dev_mode", "debug", "inspect"] {
         if flags.getattr(name).and_then(|flag| flag.is_truthy()).map_err(reason)? {
@@ -141,12 +140,12 @@ fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
     if !is_only_thread {
         return Err("there are other threads".into());
     }
-    let gc = py.import("gc").map_err(reason)?.into_any();
-    let count = |name: &str| -> PyResult<bool> {
-        Ok(gc.getattr(name)?.cast::<PyList>().map_or(true, |list| !list.is_empty()))
-    };
+    // Not imported: the program's own finders would be asked.
+    let gc = collector(modules)?;
     for name in ["callbacks", "garbage"] {
-        if count(name).map_err(reason)? {
+        // Only who has imported the module has put something there.
+        let list = gc.getattr(name).and_then(|list| Ok(list.cast_into::<PyList>()?));
+        if list.is_ok_and(|list| !list.is_empty()) {
             return Err(format!("gc.{name} is not empty"));
         }
     }
@@ -158,6 +157,14 @@ fn check_settings(sys: &Bound<'_, PyModule>) -> Result<(), Reason> {
         return Err("gc.get_freeze_count() is not 0".into());
     }
     Ok(())
+}
+
+/// `gc`, imported or not.
+fn collector<'py>(modules: &Bound<'py, PyDict>) -> Result<Bound<'py, PyAny>, Reason> {
+    match modules.get_item("gc").map_err(reason)? {
+        Some(gc) => Ok(gc),
+        None => unseen_builtin_module(modules.py(), "gc").map_err(reason),
+    }
 }
 
 /// How many objects were frozen before the program started: 3.12 freezes those of its own start.

@@ -91,12 +91,11 @@ enum Verdict {
 /// # Errors
 /// What was found that does something when it goes.
 pub(super) fn check(
+    gc: &Bound<'_, PyAny>,
     modules: &Bound<'_, PyDict>,
     spared: &[Bound<'_, PyAny>],
 ) -> Result<(), Reason> {
-    let py = modules.py();
-    let failed = |error: PyErr| error.to_string();
-    let objects = py.import("gc").and_then(|gc| gc.call_method0("get_objects")).map_err(failed)?;
+    let objects = gc.call_method0("get_objects").map_err(|error| error.to_string())?;
     let objects = objects.cast::<PyList>().map_err(|error| error.to_string())?;
     let mut verdicts: HashMap<*mut ffi::PyTypeObject, Verdict, FixedState> = HashMap::default();
     let mut search = Search::of_numpy(modules);

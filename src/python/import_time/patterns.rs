@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use super::exchange::{Exchangeable, Implementation, is_main_interpreter, unseen_builtin_module};
 use super::is_importing;
@@ -214,11 +214,13 @@ fn keep(py: Python<'_>, compiled: &[(Py<PyAny>, Py<PyTuple>)]) -> PyResult<()> {
     for (key, pattern) in cache.cast_exact::<PyDict>()?.iter() {
         let is_it = |(one, _): &&(Py<PyAny>, Py<PyTuple>)| one.is(&pattern);
         let Some((_, arguments)) = compiled.iter().find(is_it) else { continue };
-        let (_, _, flags) =
-            key.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+        let (_, text, flags) = key.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, u32)>()?;
+        // Strings of the program's own types are not to be kept.
+        let is_plain =
+            text.is_exact_instance_of::<PyString>() || text.is_exact_instance_of::<PyBytes>();
         let arguments = arguments.bind(py);
         let all_flags: u32 = arguments.get_item(1)?.extract()?;
-        if all_flags & LOCALE == 0 && is_silent(&modules, arguments, &flags) {
+        if is_plain && all_flags & LOCALE == 0 && is_silent(&modules, arguments, flags) {
             patterns.append((flags, plain(arguments)?))?;
         }
     }
@@ -232,11 +234,7 @@ fn keep(py: Python<'_>, compiled: &[(Py<PyAny>, Py<PyTuple>)]) -> PyResult<()> {
 }
 
 /// Whether nothing is warned of when a pattern is compiled.
-fn is_silent(
-    modules: &Bound<'_, PyAny>,
-    arguments: &Bound<'_, PyTuple>,
-    flags: &Bound<'_, PyAny>,
-) -> bool {
+fn is_silent(modules: &Bound<'_, PyAny>, arguments: &Bound<'_, PyTuple>, flags: u32) -> bool {
     if !IS_WARNED.load(Ordering::Relaxed) {
         return true;
     }
