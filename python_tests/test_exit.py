@@ -66,6 +66,12 @@ SEEN = {
         "import weakref\nclass A: pass\na = A()\nr = weakref.proxy(a, lambda _: print('gone'))\n",
         "`weakref.ProxyType`",
     ),
+    "weak reference with an object": (
+        "import weakref\nclass A: pass\nclass C:\n    def __call__(self, _): pass\n"
+        "    def __getattr__(self, name):\n        print('asked', name)\n"
+        "        raise AttributeError(name)\na = A()\nr = weakref.ref(a, C())\n",
+        "`weakref.ReferenceType`",
+    ),
     "weak reference of a class": (
         "import weakref\nclass R(weakref.ref): pass\nclass A: pass\na = A()\n"
         "r = R(a, lambda _: print('gone'))\n",
@@ -143,6 +149,11 @@ SEEN = {
 UNSEEN = {
     "nothing": "",
     "exit handlers": "import atexit\nfor n in 'one', 'two':\n    atexit.register(print, n)\n",
+    "exit handlers without the module": "import atexit, sys\natexit.register(print, 'handled')\n"
+    "del sys.modules['atexit']\n",
+    "replaced import": "import builtins\ntrue = builtins.__import__\n"
+    "def hook(name, *rest, **more):\n    print('import', name)\n"
+    "    return true(name, *rest, **more)\nbuiltins.__import__ = hook\n",
     "failing exit handler": "import atexit\natexit.register(lambda: 1 / 0)\n",
     "exit in exit handler": "import atexit, sys\natexit.register(lambda: sys.exit(9))\n",
     "thread": "import threading, time\ndef f():\n    time.sleep(0.2)\n    print('done')\n"
@@ -339,11 +350,12 @@ match sys.argv[1:]:
     case ["number"]: sys.exit(7)
     case ["interrupt"]: raise KeyboardInterrupt
     case ["finalizer"]: a = A()
+    case ["own interrupt"]: raise type("Own", (KeyboardInterrupt,), {})
     case ["inspect"]: __import__("os").environ["PYTHONINSPECT"] = "1"
 """
 SCRIPTS = [
     *(["script.py", *rest] for rest in ([], ["raise"], ["text"], ["number"], ["interrupt"])),
-    *(["script.py", *rest] for rest in (["finalizer"], ["inspect"], ["other", "-x"])),
+    *(["script.py", *rest] for rest in (["finalizer"], ["inspect"], ["own interrupt"])),
     *(["-m", "package.module", *rest] for rest in ([], ["raise"], ["text"], ["finalizer"])),
     ["-m", "package"],
     ["-m", "timeit", "-h"],
@@ -356,6 +368,7 @@ SCRIPTS = [
     ["./package/../script.py"],
     ["package"],
     ["script.pyc"],
+    ["bytecode"],
     ["mistake.py"],
     ["latin.py"],
     ["-"],
@@ -374,6 +387,7 @@ def test_scripts_and_modules(
     write_files(run.cwd, {"latin.py": "# coding: latin-1\nprint('\xe4')\n".encode("latin-1")})
     (run.cwd / "link.py").symlink_to("package/module.py")
     run(plain_python, "-c", "import py_compile; py_compile.compile('script.py', 'script.pyc')")
+    (run.cwd / "bytecode").write_bytes((run.cwd / "script.pyc").read_bytes())
     text = "print('from standard input')"
     found = run(mmport, "run", bundle, *arguments, stdin=text)
     expected = run(plain_python, *arguments, stdin=text)
@@ -396,19 +410,28 @@ def test_interrupted(application: Callable[..., Application]) -> None:
 AUDIT = """
 import os, sys
 def hook(event, arguments, write=os.write):
-    if event == "cpython.PyInterpreterState_Clear":
-        write(1, b"finalized")
+    if event in ("cpython.PyInterpreterState_Clear", "gc.get_objects"):
+        write(1, event.encode())
 sys.addaudithook(hook)
 """
 
 
+def test_audit_hooks(application: Callable[..., Application]) -> None:
+    """Who listens to audit events hears of the end, and of nothing else."""
+    it = application(AUDIT)
+    outcome, own = told(it)
+    assert outcome.stdout == it.plain().stdout == "cpython.PyInterpreterState_Clear"
+    assert "somebody listens to audit events" in own
+
+
 def test_finalization_when_asked_for(application: Callable[..., Application]) -> None:
     """Python is finalized by the option and by the variable, and not without."""
-    it = application(AUDIT)
-    assert it.plain().stdout == "finalized"
-    assert it.bundled().stdout == ""
-    assert it.bundled(MMPORT_EXIT="finalize").stdout == "finalized"
-    assert it.run(it.mmport, "run", "--exit", "finalize", it.bundle).stdout == "finalized"
+    # Such functions are called at the end of finalization.
+    it = application("import ctypes\nctypes.pythonapi.Py_AtExit(ctypes.CDLL(None).abort)\n")
+    assert it.plain().status == -6
+    assert it.bundled().status == 0
+    assert it.bundled(MMPORT_EXIT="finalize").status == -6
+    assert it.run(it.mmport, "run", "--exit", "finalize", it.bundle).status == -6
 
 
 @pytest.mark.parametrize("name", ["del", "file", "generator", "exit handlers", "thread", "number"])

@@ -22,6 +22,27 @@ STRINGS = {
     "print(eval(compile('1 + 1', 'a file', 'eval')))\n"
     "print(compile('1 + 1', 'f', 'exec').co_code == compile('1 + 1', 'f', 'eval').co_code)\n",
     "many times": "print([eval('1 + 1') for _ in range(30)], [eval('q') for q in range(3)])\n",
+    "encodings": "n = {}\nexec('# -*- coding: latin-1 -*-\\nx = \"\\xe9\"\\n', n)\n"
+    "print(ascii(n['x']))\nfor text in ('\\ufeffy = 1', '\\ufeff1'):\n"
+    "    for f in exec, eval:\n        try:\n            print(f(text))\n"
+    "        except SyntaxError as error:\n            print(error)\n",
+    "blanks": "print(eval('  1 + 1'))\ntry:\n    compile('  1 + 1', '<string>', 'eval')\n"
+    "except SyntaxError as error:\n    print(type(error).__name__)\n"
+    "a, b = (compile('q + 1', 'f', 'eval') for _ in range(2))\nprint(a is b)\n",
+    "long numbers": "import sys\nif sys.version_info >= (3, 12):\n"
+    "    limit = sys.get_int_max_str_digits()\n    sys.set_int_max_str_digits(0)\n"
+    "    print(eval('1' * 5000) > 0)\n    sys.set_int_max_str_digits(limit)\n"
+    "    try:\n        eval('1' * 5000)\n    except SyntaxError as error:\n"
+    "        print('too long')\nprint(eval('1' * 500) > 0)\n",
+    "finalizers that warn": "import gc, warnings\nclass A:\n    def __del__(self):\n"
+    "        warnings.warn('gone', DeprecationWarning)\ngc.set_threshold(50)\n"
+    "for i in range(300):\n    a = A()\n    a.a = a\n    del a\n"
+    "    exec(f'x{i} = [({i},), {i}]')\ngc.collect()\n",
+    "imports that are watched": "import builtins\ntrue = builtins.__import__\ncalls = []\n"
+    "def hook(name, *rest, **more):\n    calls.append((name, eval('40 + 2')))\n"
+    "    return true(name, *rest, **more)\nbuiltins.__import__ = hook\n"
+    "exec('y = 1 + 2 + 3')\nimport os\n"
+    "builtins.__import__ = true\nprint(calls)\n",
     "inherited flags": "from __future__ import annotations\n"
     "exec('def f(x: undefined): pass')\nprint(f.__annotations__)\n",
     "flags that are not inherited": "from __future__ import annotations\n"
@@ -90,6 +111,8 @@ PATTERNS = {
 COLLECTOR = {
     "questions": "import gc\nprint(gc.isenabled(), gc.get_threshold(), gc.get_count()[0] <= "
     "gc.get_threshold()[0], gc.get_freeze_count() < 1000, gc.get_debug(), gc.callbacks)\n",
+    "callbacks": "import gc\nphases = []\ngc.callbacks.append(lambda phase, _: "
+    "phases.append(phase))\nimport again\nprint(len(phases) > 20)\ngc.callbacks.clear()\n",
     "after many objects": "import gc\nkept = [[] for _ in range(20000)]\n"
     "print(gc.get_count()[0] <= gc.get_threshold()[0] + 1, gc.get_threshold())\n",
     "threshold": "import gc\ngc.set_threshold(123, 4, 5)\nprint(gc.get_threshold())\n",
@@ -210,7 +233,8 @@ def test_patterns_are_added(application: Callable[..., Application]) -> None:
 @pytest.mark.parametrize("name", COLLECTOR)
 def test_collector(name: str, application: Callable[..., Application]) -> None:
     """The collector is what the program thinks it is, while it imports and afterwards."""
-    it = application({"__main__.py": AFTER, "work.py": COLLECTOR[name]})
+    again = "kept = [[] for _ in range(100000)]\n"
+    it = application({"__main__.py": AFTER, "work.py": COLLECTOR[name], "again.py": again})
     expected = it.plain()
     for variables in ({}, {"MMPORT_GC": "ordinary"}):
         outcome = it.bundled(**variables)
@@ -251,3 +275,65 @@ def test_other_interpreters(application: Callable[..., Application]) -> None:
         "import gc\nprint(gc.get_threshold())\n"
     )
     runs(application({"__main__.py": "import work", "work.py": work}))
+
+
+FORKS = """
+import os, threading, time
+started, over = threading.Event(), threading.Event()
+def load():
+    import slow
+thread = threading.Thread(target=load)
+import slow_state
+slow_state.started, slow_state.over = started, over
+thread.start()
+started.wait()
+if (child := os.fork()) == 0:
+    import gc
+    before = gc.get_stats()[0]["collections"]
+    kept = [[] for _ in range(40000)]
+    print(gc.get_stats()[0]["collections"] - before > 8, flush=True)
+    eval("6 * 7 + 0")
+    os._exit(0)
+os.waitpid(child, 0)
+over.set()
+thread.join()
+"""
+
+
+def test_forks_beside_imports(application: Callable[..., Application]) -> None:
+    """A child process does not wait for the imports of a thread that it does not have."""
+    files = {
+        "__main__.py": FORKS,
+        "slow.py": "import slow_state\nslow_state.started.set()\nslow_state.over.wait()\n",
+        "slow_state.py": "",
+    }
+    it = application(files)
+    outcome = it.bundled(MMPORT_LOG=LOG, MMPORT_ROOT=root_of(it))
+    assert outcome.stdout == it.plain().stdout == "True\n"
+    assert "string kept" not in outcome.stderr
+
+
+def test_patterns_of_a_long_import(application: Callable[..., Application]) -> None:
+    """What a program throws away in the course of an import goes, but for a few."""
+    work = (
+        "import gc, re, weakref\nalive = []\n"
+        "for i in range(3000):\n    alive.append(weakref.ref(re.compile(f'x{i}')))\n"
+        "re.purge()\ngc.collect()\nprint(sum(r() is not None for r in alive) <= 400)\n"
+    )
+    runs(application({"__main__.py": "import work", "work.py": work}))
+
+
+def test_threads_that_warn_at_the_end(application: Callable[..., Application]) -> None:
+    """What is kept at the end disturbs no thread that still runs."""
+    work = (
+        "import re, sys, threading, warnings\nsys.setswitchinterval(1e-5)\n"
+        "re.compile('[[a]x')\nfor i in range(100):\n    re.compile(f'(a|b){i}[c-d]*')\n"
+        "def busy():\n    for i in range(3000):\n        re.compile(f'y{i}')\n"
+        "        warnings.warn(f'w{i}', ResourceWarning)\n    print('over')\n"
+        "threading.Thread(target=busy).start()\n"
+    )
+    it = application({"__main__.py": "import work", "work.py": work})
+    for _ in range(3):
+        outcome = it.bundled(MMPORT_ROOT=root_of(it))
+        assert (outcome.status, outcome.stdout) == (0, "over\n")
+        assert outcome.stderr.count("Warning") == 1

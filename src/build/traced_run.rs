@@ -32,18 +32,21 @@ impl TracedRun {
 }
 
 /// Imports the module of an entry point.
-const IMPORT: &str = "import importlib, sys; importlib.import_module(sys.argv[1])";
+const IMPORT: &str =
+    "import sys; del sys.path[0]; import importlib; importlib.import_module(sys.argv[1])";
 /// Imports modules, those that this Python has.
-const IMPORT_ALL: &str = "import contextlib, importlib, sys
+const IMPORT_ALL: &str = "import sys
+del sys.path[0]
+import contextlib, importlib
 for name in sys.argv[1:]:
     with contextlib.suppress(ImportError):
         importlib.import_module(name)";
 /// Calls what an entry point names, as a script does.
-const CALL: &str = "import functools, importlib, sys; \
+const CALL: &str = "import sys; del sys.path[0]; import functools, importlib; \
     name, module, path = sys.argv[1:4]; sys.argv[:4] = [name]; \
     sys.exit(functools.reduce(getattr, path.split('.'), importlib.import_module(module))())";
 /// Runs a module as `-m` does.
-const RUN: &str = "import runpy, sys; name = sys.argv[1]; del sys.argv[:1]; \
+const RUN: &str = "import sys; del sys.path[0]; import runpy; name = sys.argv[1]; del sys.argv[:1]; \
     runpy.run_module(name, run_name='__main__', alter_sys=True)";
 
 /// All modules that the runs of the program import, and that `modules` need, as far as there are any.
@@ -145,6 +148,7 @@ fn run(
         .env("PYTHONVERBOSE", "1")
         .env("PYTHONPATH", search)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env_remove("PYTHONSAFEPATH")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .output()
@@ -182,7 +186,17 @@ fn place_of(file: &str, path: &[PathBuf]) -> Option<String> {
 
 /// Whether a line is one of those that Python writes of itself when it is verbose.
 fn is_note(line: &str) -> bool {
-    const BEGINNINGS: [&str; 5] = ["#", "import ", "Python 3.", "[GCC ", "Type \"help\""];
+    // The last three are what `site` says.
+    const BEGINNINGS: [&str; 8] = [
+        "#",
+        "import ",
+        "Python 3.",
+        "[GCC ",
+        "Type \"help\"",
+        "Adding ",
+        "Processing ",
+        "Skipping ",
+    ];
     line.is_empty() || BEGINNINGS.iter().any(|beginning| line.starts_with(beginning))
 }
 

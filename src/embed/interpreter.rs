@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::IsTerminal;
 use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::ptr;
 
@@ -19,6 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::main_module::{Ending, end_with};
+use crate::python::{loaded_module, of_sys};
 
 /// What Python was asked to run.
 #[derive(Debug)]
@@ -51,6 +53,9 @@ impl Run {
                     return None;
                 }
                 let (file, name) = (File::open(path).ok()?, CString::new(script.as_bytes()).ok()?);
+                if begins_as_bytecode(&file) {
+                    return None;
+                }
                 let place = path.canonicalize().ok()?.parent()?.to_owned();
                 let place = self.adds_path.then_some(&*place);
                 Some(self.end(py, |py| run_script(py, place, file, &name), forget_file))
@@ -81,7 +86,7 @@ impl Run {
             error.write_unraisable(py, None);
         }
         let asks = || env::var_os("PYTHONINSPECT").is_some_and(|value| !value.is_empty());
-        let is_asked = self.uses_environment && asks() && std::io::stdin().is_terminal();
+        let is_asked = !exits && self.uses_environment && asks() && std::io::stdin().is_terminal();
         if is_asked { prompt() } else { ending }
     }
 }
@@ -94,6 +99,14 @@ fn has_no_importer(py: Python<'_>, path: &Path) -> bool {
     let importer =
         unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyImport_GetImporter(path.as_ptr())) };
     importer.is_ok_and(|importer| importer.is_none())
+}
+
+/// Whether a file begins as one with bytecode does, whatever its name: `maybe_pyc_file`.
+fn begins_as_bytecode(file: &File) -> bool {
+    // SAFETY: the interpreter has been started.
+    let magic = unsafe { ffi::PyImport_GetMagicNumber() }.to_le_bytes();
+    let mut beginning = [0; 2];
+    file.read_exact_at(&mut beginning, 0).is_ok() && beginning == magic[..2]
 }
 
 /// `pymain_sys_path_add_path0`
@@ -116,18 +129,17 @@ fn run_script(py: Python<'_>, place: Option<&Path>, file: File, name: &CString) 
     let loader = loaders.call_method1("SourceFileLoader", ("__main__", path))?;
     main.set_item("__loader__", loader)?;
     let outcome = run_file(py, file, name, &main);
-    for stream in ["stderr", "stdout"] {
-        let flushed = sys.getattr(stream).and_then(|stream| stream.call_method0("flush"));
-        drop(flushed); // As `flush_io`; what fails is told at the end.
+    for stream in ["stderr", "stdout"].into_iter().filter_map(|name| of_sys(py, name)) {
+        drop(stream.call_method0("flush")); // As `flush_io`; what fails is told at the end.
     }
     outcome
 }
 
 fn forget_file(py: Python<'_>) -> PyResult<()> {
-    let main = py.import("__main__")?.dict();
+    let main = loaded_module(py, "__main__")?;
     for name in ["__file__", "__cached__"] {
-        if main.contains(name)? {
-            main.del_item(name)?;
+        if main.hasattr(name)? {
+            main.delattr(name)?;
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyCodeMethods, PyDict, PyInt};
 
 use crate::bundle::BundleEntryPoint;
-use crate::python::{BundleImporter, MountedBundle};
+use crate::python::{BundleImporter, MountedBundle, of_sys};
 
 use super::{LaunchError, Status};
 
@@ -149,7 +149,8 @@ pub(super) fn end_with(py: Python<'_>, error: PyErr) -> Ending {
         drop(error);
         return Ending::Status(status);
     }
-    let interrupted = error.is_instance_of::<PyKeyboardInterrupt>(py);
+    // Exactly, as `_PyRun_SimpleFile` and `run_eval_code_obj` compare.
+    let interrupted = error.get_type(py).is(py.get_type::<PyKeyboardInterrupt>());
     error.restore(py);
     // SAFETY: an exception was just set. For `SystemExit` this finalizes and ends the process.
     unsafe { ffi::PyErr_PrintEx(1) };
@@ -159,7 +160,7 @@ pub(super) fn end_with(py: Python<'_>, error: PyErr) -> Ending {
 /// The exit status that a `SystemExit` asks for by a number or by nothing, as `_Py_HandleSystemExit` takes
 /// them.
 fn status_of(py: Python<'_>, error: &PyErr) -> Option<Status> {
-    let inspects = py.import("sys").and_then(|sys| sys.getattr("flags")?.getattr("inspect"));
+    let inspects = of_sys(py, "flags")?.getattr("inspect");
     if !error.is_instance_of::<PySystemExit>(py) || inspects.ok()?.is_truthy().ok()? {
         return None;
     }

@@ -11,6 +11,7 @@
 //! | `cache_tools.rs` | filling the store and looking into it, for `mmport cache` |
 //! | `source_tree.rs` | `SourceTreeLoader`, for directories of sources |
 //! | `import_time` | what a program does while it imports, done once |
+//! | `loaded.rs` | modules that are loaded |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
 //! | `namespace_resources.rs` | resources of namespace packages |
@@ -41,6 +42,7 @@ mod import_time;
 mod importer;
 mod importlib;
 mod installation;
+mod loaded;
 mod metadata;
 mod mount;
 mod namespace_resources;
@@ -68,9 +70,10 @@ pub use cache_tools::{Warmed, disassemble, warm};
 pub use errors::full_message;
 pub use finder::BundleFinder;
 pub use hooks::{Added, Hooks, install_hooks, install_mounted, running_suffixes};
-pub use import_time::{remember_patterns, speed_up_imports, unseen_builtin_module};
+pub use import_time::{is_audited, remember_patterns, speed_up_imports, unseen_builtin_module};
 pub use importer::BundleImporter;
 pub use installation::{install, uninstall};
+pub use loaded::{loaded_module, loaded_modules, of_sys};
 pub use mount::{MountError, MountedBundle};
 pub use native_functions::register_native_functions;
 pub use resources::BundleResourceReader;

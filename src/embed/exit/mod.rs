@@ -28,7 +28,9 @@ use pyo3::types::{PyDict, PyList, PyType};
 use super::Status;
 use super::main_module::Ending;
 use super::unwinding::finalize;
-use crate::python::{remember_patterns, unseen_builtin_module};
+use crate::python::{
+    is_audited, loaded_module, loaded_modules, remember_patterns, unseen_builtin_module,
+};
 
 /// The variable, and its value, that ask for finalization.
 const VARIABLE: (&str, &str) = ("MMPORT_EXIT", "finalize");
@@ -82,9 +84,7 @@ pub(super) fn finish(ending: Ending) -> Status {
 /// Does what finalization does first, and proves that the rest would not be noticed; an error is why the
 /// proof fails. Finalization may follow.
 fn end_unnoticed(py: Python<'_>) -> Result<(), Reason> {
-    let sys = py.import("sys").map_err(reason)?;
-    let modules = sys.getattr("modules").map_err(reason)?;
-    let modules = modules.cast::<PyDict>().map_err(reason)?;
+    let modules = &loaded_modules(py);
     // As `Py_FinalizeEx` does: `wait_for_thread_shutdown`, `_Py_FinishPendingCalls`, `_PyAtExit_Call`.
     if let Ok(Some(threading)) = modules.get_item("threading")
         && let Err(error) = threading.call_method0("_shutdown")
@@ -95,9 +95,14 @@ fn end_unnoticed(py: Python<'_>) -> Result<(), Reason> {
     if unsafe { ffi::Py_MakePendingCalls() } < 0 {
         PyErr::fetch(py).write_unraisable(py, None);
     }
-    if let Ok(Some(atexit)) = modules.get_item("atexit") {
-        atexit.call_method0("_run_exitfuncs").map_err(reason)?;
+    // Handlers are the interpreter's, whatever became of the module.
+    let atexit = unseen_builtin_module(py, "atexit").map_err(reason)?;
+    atexit.call_method0("_run_exitfuncs").map_err(reason)?;
+    // Who listens hears of the end, and would hear of what looks at objects here.
+    if is_audited(py) {
+        return Err("somebody listens to audit events".into());
     }
+    let sys = loaded_module(py, "sys").map_err(reason)?;
     check_settings(&sys, modules)?;
     check_warnings(modules)?;
     libraries::check(modules)?;
@@ -111,7 +116,7 @@ const TELLING_VARIABLES: [&str; 4] =
     ["PYTHONMALLOCSTATS", "PYTHONDUMPREFS", "PYTHONDUMPREFSFILE", "NUMPY_WARN_IF_NO_MEM_POLICY"];
 
 /// Looks for what makes the end itself visible, and for what is alive beside this thread.
-fn check_settings(sys: &Bound<'_, PyModule>, modules: &Bound<'_, PyDict>) -> Result<(), Reason> {
+fn check_settings(sys: &Bound<'_, PyAny>, modules: &Bound<'_, PyDict>) -> Result<(), Reason> {
     let flags = sys.getattr("flags").map_err(reason)?;
     for name in ["verbose", "dev_mode", "debug", "inspect"] {
         if flags.getattr(name).and_then(|flag| flag.is_truthy()).map_err(reason)? {
@@ -191,7 +196,7 @@ fn check_warnings(modules: &Bound<'_, PyDict>) -> Result<(), Reason> {
     let resource_warning = py.get_type::<PyResourceWarning>();
     let filters = match modules.get_item("warnings") {
         Ok(Some(warnings)) => warnings.getattr("filters"),
-        _ => py.import("_warnings").and_then(|warnings| warnings.getattr("filters")),
+        _ => loaded_module(py, "_warnings").and_then(|warnings| warnings.getattr("filters")),
     };
     for filter in filters.and_then(|filters| filters.try_iter()).map_err(reason)? {
         let (action, message, category, module, _): (
@@ -223,7 +228,7 @@ struct StandardStreams<'py> {
 }
 
 impl<'py> StandardStreams<'py> {
-    fn of(sys: &Bound<'py, PyModule>) -> Result<Self, Reason> {
+    fn of(sys: &Bound<'py, PyAny>) -> Result<Self, Reason> {
         let mut streams = Self { written: Vec::new(), objects: Vec::new() };
         for name in ["stdin", "stdout", "stderr"] {
             let stream = sys.getattr(name).map_err(reason)?;

@@ -11,7 +11,7 @@ use std::ffi::{CStr, c_int, c_void};
 use foldhash::fast::FixedState;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyList, PyType};
+use pyo3::types::{PyCFunction, PyDict, PyFunction, PyList, PyType};
 
 use super::Reason;
 
@@ -292,6 +292,9 @@ fn has_callback(reference: &Bound<'_, PyAny>) -> bool {
     }
     if callback.is_instance_of::<PyCFunction>() {
         return !text("__name__").is_ok_and(|name| TIDYING_IN_C.contains(&name.as_str()));
+    }
+    if !callback.is_instance_of::<PyFunction>() {
+        return true;
     }
     match (text("__module__"), text("__qualname__")) {
         // It calls what was given to it, if anything was.

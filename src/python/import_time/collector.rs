@@ -16,8 +16,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+
+use crate::python::loaded::loaded_module;
 
 use super::exchange::{Exchangeable, Implementation, is_main_interpreter, unseen_builtin_module};
 
@@ -119,6 +122,9 @@ fn set(py: Python<'_>, raise: bool) {
 impl Collector {
     /// Raises the threshold or puts it back, unless the program has made the collector its own.
     fn set(&self, py: Python<'_>, raise: bool) {
+        if raise && has_callbacks(py) {
+            return self.leave(py);
+        }
         if !IS_OURS.load(Ordering::Relaxed)
             || self.is_raised.swap(raise, Ordering::Relaxed) == raise
         {
@@ -158,11 +164,23 @@ impl Collector {
     /// Leaves the collector to the program, as it would be without us.
     fn leave(&self, py: Python<'_>) {
         self.set(py, false);
+        if self.young_objects(py) > self.young {
+            // Where nothing may be frozen, the collector looks at them before the program counts them.
+            // SAFETY: the module that the functions are bound to lives for ever.
+            let gc = unsafe { Bound::from_borrowed_ptr(py, self.functions[GET_COUNT].bound_to()) };
+            let _ = gc.call_method1("collect", (0,));
+        }
         IS_OURS.store(false, Ordering::Relaxed);
         for function in &self.functions {
             function.restore(py);
         }
     }
+}
+
+/// Whether the program is told of each collection.
+fn has_callbacks(py: Python<'_>) -> bool {
+    let callbacks = loaded_module(py, "gc").and_then(|gc| gc.getattr(intern!(py, "callbacks")));
+    callbacks.is_ok_and(|callbacks| callbacks.len().is_ok_and(|length| length > 0))
 }
 
 /// A function of `gc` that the program calls: leaves the collector to it first.

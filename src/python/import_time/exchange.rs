@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::python::loaded::loaded_module;
+
 /// The implementation of a function as CPython's table has it.
 pub(super) type Implementation = *mut std::ffi::c_void;
 
@@ -82,8 +84,9 @@ impl Exchangeable {
 /// # Errors
 /// What Python raises, should there be no such module.
 pub fn unseen_builtin_module<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    let specification = py.import("_frozen_importlib")?.getattr("ModuleSpec")?;
-    py.import("_imp")?.call_method1("create_builtin", (specification.call1((name, py.None()))?,))
+    let specification = loaded_module(py, "_frozen_importlib")?.getattr("ModuleSpec")?;
+    let specification = specification.call1((name, py.None()))?;
+    loaded_module(py, "_imp")?.call_method1("create_builtin", (specification,))
 }
 
 /// Whether this thread runs in the main interpreter: objects of others are not ours to touch.

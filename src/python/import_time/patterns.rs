@@ -8,19 +8,19 @@
 //! Not kept: patterns that `re` would not keep, and those that may have been warned of. A pattern that is
 //! damaged does not pass the engine's own check, and is compiled by `re`.
 
+use std::cell::Cell;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyCFunction, PyDict, PyList, PyString, PyTuple};
 
 use super::exchange::{Exchangeable, Implementation, is_main_interpreter, unseen_builtin_module};
 use super::is_importing;
-use super::strings::with_warnings_as_errors;
 use crate::python::bytecode_cache::Memory;
+use crate::python::loaded::{loaded_module, loaded_modules};
 
 /// The module that keeps patterns.
 pub(in crate::python) const REGULAR_EXPRESSIONS: &str = "re";
@@ -50,9 +50,20 @@ struct Former {
     warn: Exchangeable,
 }
 
+impl Former {
+    fn restore(&self, py: Python<'_>) {
+        self.compile.restore(py);
+        self.warn.restore(py);
+    }
+}
+
 static FORMER: OnceLock<Former> = OnceLock::new();
-/// Whether anything was warned of: then patterns are looked at again before they are kept.
-static IS_WARNED: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    /// Whether anything was warned of since the last pattern was compiled: of this one, perhaps.
+    static IS_WARNED: Cell<bool> = const { Cell::new(false) };
+    /// How many warnings are being shown, in the course of which other patterns may be compiled.
+    static WARNING: Cell<usize> = const { Cell::new(0) };
+}
 /// What was compiled, and what it was compiled from, until the program ends.
 static COMPILED: Mutex<Vec<(Py<PyAny>, Py<PyTuple>)>> = Mutex::new(Vec::new());
 static PROGRAM: OnceLock<Program> = OnceLock::new();
@@ -75,8 +86,7 @@ impl Program {
 pub(super) fn remember(py: Python<'_>, program: &str) -> PyResult<()> {
     let program = Program { name: program.to_owned(), generation: OnceLock::new() };
     let _ = PROGRAM.set(program);
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    if let Ok(module) = modules.get_item(REGULAR_EXPRESSIONS) {
+    if let Some(module) = loaded_modules(py).get_item(REGULAR_EXPRESSIONS)? {
         fill_cache(&module);
     }
     Ok(())
@@ -95,8 +105,7 @@ fn fill(module: &Bound<'_, PyAny>, program: &Program) -> PyResult<()> {
     let py = module.py();
     let Some(memory) = Memory::get(py) else { return Ok(()) };
     let cache = module.getattr(intern!(py, "_cache"))?.cast_into_exact::<PyDict>()?;
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    let engine = modules.get_item(intern!(py, "_sre"))?;
+    let engine = loaded_module(py, "_sre")?;
     let compile = engine.getattr(intern!(py, "compile"))?;
     let mut generation = 0;
     while generation < GENERATIONS
@@ -147,10 +156,17 @@ unsafe extern "C" fn noted_compile(
     // functions of modules in threads that are attached to an interpreter.
     unsafe {
         let compiled = former_function(&former.compile)(module, arguments.cast_mut(), count, names);
+        if WARNING.get() > 0 || IS_WARNED.replace(false) {
+            return compiled;
+        }
         if compiled.is_null() || !is_importing() || !names.is_null() {
             return compiled;
         }
         let py = Python::assume_attached();
+        if compiled_patterns().len() >= MOST {
+            former.restore(py);
+            return compiled;
+        }
         if count == ARGUMENTS as ffi::Py_ssize_t && is_main_interpreter(py) {
             let arguments = std::slice::from_raw_parts(arguments, ARGUMENTS);
             let arguments =
@@ -172,9 +188,13 @@ unsafe extern "C" fn noted_warn(
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     let Some(former) = FORMER.get() else { return std::ptr::null_mut() };
-    IS_WARNED.store(true, Ordering::Relaxed);
+    WARNING.set(WARNING.get() + 1);
     // SAFETY: what was there before is called as it was.
-    unsafe { former_function(&former.warn)(module, arguments.cast_mut(), count, names) }
+    let outcome =
+        unsafe { former_function(&former.warn)(module, arguments.cast_mut(), count, names) };
+    WARNING.set(WARNING.get() - 1);
+    IS_WARNED.set(true);
+    outcome
 }
 
 /// # Safety
@@ -194,8 +214,7 @@ fn compiled_patterns() -> std::sync::MutexGuard<'static, Vec<(Py<PyAny>, Py<PyTu
 pub fn remember_patterns(py: Python<'_>) {
     let compiled = std::mem::take(&mut *compiled_patterns());
     if let Some(former) = FORMER.get() {
-        former.compile.restore(py);
-        former.warn.restore(py);
+        former.restore(py);
     }
     if compiled.is_empty() {
         return;
@@ -208,10 +227,15 @@ pub fn remember_patterns(py: Python<'_>) {
 fn keep(py: Python<'_>, compiled: &[(Py<PyAny>, Py<PyTuple>)]) -> PyResult<()> {
     let Some((program, memory)) = PROGRAM.get().zip(Memory::get(py)) else { return Ok(()) };
     let Some(&generation) = program.generation.get() else { return Ok(()) };
-    let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
-    let cache = modules.get_item(REGULAR_EXPRESSIONS)?.getattr(intern!(py, "_cache"))?;
+    // Warnings of a function that is none of CPython's are not noted.
+    let warn = loaded_module(py, "warnings").and_then(|warnings| warnings.getattr("warn"));
+    if warn.is_ok_and(|warn| !warn.is_instance_of::<PyCFunction>()) {
+        return Ok(());
+    }
+    let cache = loaded_module(py, REGULAR_EXPRESSIONS)?.getattr(intern!(py, "_cache"))?;
     let patterns = PyList::empty(py);
-    for (key, pattern) in cache.cast_exact::<PyDict>()?.iter() {
+    // A copy: other threads may add to it.
+    for (key, pattern) in cache.cast_exact::<PyDict>()?.copy()?.iter() {
         let is_it = |(one, _): &&(Py<PyAny>, Py<PyTuple>)| one.is(&pattern);
         let Some((_, arguments)) = compiled.iter().find(is_it) else { continue };
         let (_, text, flags) = key.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>, u32)>()?;
@@ -220,7 +244,7 @@ fn keep(py: Python<'_>, compiled: &[(Py<PyAny>, Py<PyTuple>)]) -> PyResult<()> {
             text.is_exact_instance_of::<PyString>() || text.is_exact_instance_of::<PyBytes>();
         let arguments = arguments.bind(py);
         let all_flags: u32 = arguments.get_item(1)?.extract()?;
-        if is_plain && all_flags & LOCALE == 0 && is_silent(&modules, arguments, flags) {
+        if is_plain && all_flags & LOCALE == 0 {
             patterns.append((flags, plain(arguments)?))?;
         }
     }
@@ -231,18 +255,6 @@ fn keep(py: Python<'_>, compiled: &[(Py<PyAny>, Py<PyTuple>)]) -> PyResult<()> {
         memory.keep(py, &key, "regular expressions", &program.name, &patterns);
     }
     Ok(())
-}
-
-/// Whether nothing is warned of when a pattern is compiled.
-fn is_silent(modules: &Bound<'_, PyAny>, arguments: &Bound<'_, PyTuple>, flags: u32) -> bool {
-    if !IS_WARNED.load(Ordering::Relaxed) {
-        return true;
-    }
-    let py = arguments.py();
-    // By its name since 3.11, and before.
-    let parser = modules.get_item("re._parser").or_else(|_| modules.get_item("sre_parse"));
-    let parse = || parser?.call_method1("parse", (arguments.get_item(0)?, flags));
-    with_warnings_as_errors(py, parse).is_ok()
 }
 
 /// The arguments, with operation codes that are numbers only: those of `re` have names, too.

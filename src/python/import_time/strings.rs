@@ -10,26 +10,32 @@
 //! events (PEP 578), who is to hear of each string that is compiled.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_int};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::exceptions::PyWarning;
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCode, PyList, PyString, PyTuple};
 
+use super::audit::is_audited;
 use super::exchange::{Exchangeable, Implementation, is_main_interpreter};
 use super::is_importing;
 use crate::python::bytecode_cache::Memory;
+use crate::python::loaded::loaded_module;
 
 /// How many expressions are kept at hand: some programs evaluate the same few again and again.
 const AT_HAND: usize = 1_000;
 /// How many strings one process adds to the store, at most.
 const MOST: usize = 10_000;
-/// As in `Include/compile.h`, for CPython's own use: the string is text.
-const SOURCE_IS_UTF8: c_int = 0x0100;
+/// As in `Include/compile.h`, for CPython's own use: the string is text, whatever a comment in it says of
+/// its encoding.
+const SOURCE_IS_TEXT: c_int = 0x0100 | 0x0800;
+/// Numbers with fewer digits are never too long (`sys.int_info.str_digits_check_threshold`).
+const DIGITS: usize = 640;
 /// The name of the file of what `exec` and `eval` run.
 const NO_FILE: &str = "<string>";
 
@@ -55,8 +61,6 @@ const fn both<const FUNCTION: usize>() -> [(c_int, Implementation); 2] {
 }
 
 static FORMER: OnceLock<[Exchangeable; FUNCTIONS.len()]> = OnceLock::new();
-/// Whether somebody listens to audit events.
-static IS_AUDITED: AtomicBool = AtomicBool::new(false);
 static ADDED: AtomicUsize = AtomicUsize::new(0);
 /// Expressions without code objects in them, of which nobody can tell whether they are the same ones.
 static EXPRESSIONS: Mutex<BTreeMap<Vec<u8>, Py<PyAny>>> = Mutex::new(BTreeMap::new());
@@ -92,15 +96,16 @@ struct Text<'a> {
     /// `Py_file_input` or `Py_eval_input`.
     start: c_int,
     flags: c_int,
+    /// Whether the code object is run and nobody gets it.
+    is_run: bool,
 }
 
 impl Text<'_> {
     /// The code object, from the store or from the compiler; `None` where CPython is to do as ever.
     fn code<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let key = self.key();
-        if self.start == ffi::Py_eval_input
-            && let Some(code) = expressions().get(&key)
-        {
+        let is_at_hand = self.is_run && self.start == ffi::Py_eval_input;
+        if is_at_hand && let Some(code) = expressions().get(&key) {
             return Some(code.bind(py).clone());
         }
         let memory = Memory::get(py)?;
@@ -120,10 +125,11 @@ impl Text<'_> {
                 code
             }
         };
-        if self.start == ffi::Py_eval_input && has_no_code_inside(&code) {
+        if is_at_hand && has_no_code_inside(&code) {
+            let kept = code.clone().unbind();
             let mut expressions = expressions();
             if expressions.len() < AT_HAND {
-                expressions.insert(key, code.clone().unbind());
+                expressions.entry(key).or_insert(kept);
             }
         }
         Some(code)
@@ -142,11 +148,7 @@ impl Text<'_> {
     /// Compiles it as the functions do. `None` where the compiler has anything to say: it says so when the
     /// function compiles it again.
     fn compile<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        let source = match self.start {
-            ffi::Py_eval_input => self.source.trim_start_matches([' ', '\t']),
-            _ => self.source,
-        };
-        let (source, file) = (CString::new(source).ok()?, CString::new(self.file).ok()?);
+        let (source, file) = (CString::new(self.source).ok()?, CString::new(self.file).ok()?);
         with_warnings_as_errors(py, || {
             let mut flags = compiler_flags(self.flags);
             // SAFETY: both strings end, and the flags are those of this call.
@@ -177,34 +179,35 @@ fn has_no_code_inside(code: &Bound<'_, PyAny>) -> bool {
     constants.is_ok_and(|constants| !constants.iter().any(|it| it.is_instance_of::<PyCode>()))
 }
 
-/// Runs `compile` so that each warning is an error, and nobody is warned.
-pub(super) fn with_warnings_as_errors<'py>(
+/// Runs `compile`, which runs no Python code but for warnings, so that each warning is an error, and nobody
+/// is warned.
+fn with_warnings_as_errors<'py>(
     py: Python<'py>,
     compile: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let modules = py.import("sys")?.getattr("modules")?;
-    let warnings = modules.get_item("warnings").or_else(|_| {
-        // Where CPython looks as long as nobody has imported `warnings`.
-        py.import("_warnings").map(Bound::into_any)
-    })?;
-    let filters = warnings.getattr("filters")?.cast_into::<PyList>()?;
+    // Where CPython looks as long as nobody has imported `warnings`.
+    let warnings = loaded_module(py, "warnings").or_else(|_| loaded_module(py, "_warnings"))?;
+    let filters = warnings.getattr(intern!(py, "filters"))?.cast_into::<PyList>()?;
     let filter =
         ("error", py.None(), py.get_type::<PyWarning>(), py.None(), 0).into_pyobject(py)?;
-    // No code of the program runs in between: compilers call none but for warnings that are shown.
-    filters.insert(0, &filter)?;
-    let outcome = compile();
-    if filters.get_item(0).is_ok_and(|first| first.is(&filter)) {
-        filters.del_item(0)?;
+    // SAFETY: the thread is attached. The collector would run finalizers of the program's.
+    let was_enabled = unsafe { ffi::PyGC_Disable() } != 0;
+    let inserted = filters.insert(0, &filter);
+    let outcome = inserted.and_then(|()| compile());
+    let place = filters.iter().position(|it| it.is(&filter));
+    let removed = place.map_or(Ok(()), |place| filters.del_item(place));
+    if was_enabled {
+        // SAFETY: as above.
+        unsafe { ffi::PyGC_Enable() };
     }
-    outcome
+    removed.and(outcome)
 }
 
 mod cpython {
-    use super::{c_char, c_int, ffi};
+    use super::{c_int, ffi};
 
     unsafe extern "C" {
         pub fn PyEval_MergeCompilerFlags(flags: *mut ffi::PyCompilerFlags) -> c_int;
-        pub fn PySys_Audit(event: *const c_char, format: *const c_char, ...) -> c_int;
     }
 }
 
@@ -216,39 +219,10 @@ fn compiler_flags(flags: c_int) -> ffi::PyCompilerFlags {
 /// The flags of a string that the running code has compiled: those that it was compiled with itself
 /// (`from __future__ import …`), where they are inherited.
 fn flags_of_caller(_: Python<'_>) -> c_int {
-    let mut flags = compiler_flags(SOURCE_IS_UTF8);
+    let mut flags = compiler_flags(SOURCE_IS_TEXT);
     // SAFETY: the thread is attached, and the flags are those of this call.
     unsafe { cpython::PyEval_MergeCompilerFlags(&raw mut flags) };
     flags.cf_flags
-}
-
-/// Whether somebody listens to audit events. Asked by way of an event that is given up when its arguments
-/// are made, which happens only for those who listen; they are not told of it.
-fn is_audited(py: Python<'_>) -> bool {
-    unsafe extern "C" fn give_up(argument: *mut c_void) -> *mut ffi::PyObject {
-        // SAFETY: what is given is the flag below.
-        unsafe { *argument.cast::<bool>() = true };
-        ptr::null_mut()
-    }
-    if IS_AUDITED.load(Ordering::Relaxed) {
-        return true;
-    }
-    let mut is_audited = false;
-    let give_up: unsafe extern "C" fn(*mut c_void) -> *mut ffi::PyObject = give_up;
-    // SAFETY: the format asks for a function and its argument, which are there during the call.
-    unsafe {
-        cpython::PySys_Audit(
-            c"mmport".as_ptr(),
-            c"O&".as_ptr(),
-            give_up as *const c_void,
-            (&raw mut is_audited).cast::<c_void>(),
-        )
-    };
-    if is_audited {
-        IS_AUDITED.store(true, Ordering::Relaxed);
-        drop(PyErr::take(py)); // That there are no arguments.
-    }
-    is_audited
 }
 
 /// The text that a function is called with; `None` where CPython is to do as ever.
@@ -260,10 +234,14 @@ fn text<'a, 'py>(
     let string = |index: usize| -> Option<&'a str> {
         arguments.get(index)?.cast_exact::<PyString>().ok()?.to_str().ok()
     };
-    let source = string(0).filter(|source| !source.contains('\0'))?;
+    let mut source =
+        string(0).filter(|source| !source.contains('\0') && !has_long_number(source))?;
     let (file, start) = match function {
         EXEC => (NO_FILE, ffi::Py_file_input),
-        EVAL => (NO_FILE, ffi::Py_eval_input),
+        EVAL => {
+            source = source.trim_start_matches([' ', '\t']);
+            (NO_FILE, ffi::Py_eval_input)
+        }
         _ if arguments.len() != 3 => return None,
         _ => match string(2)? {
             "exec" => (string(1)?, ffi::Py_file_input),
@@ -271,7 +249,17 @@ fn text<'a, 'py>(
             _ => return None,
         },
     };
-    (!file.contains('\0')).then(|| Text { source, file, start, flags: flags_of_caller(py) })
+    let (flags, is_run) = (flags_of_caller(py), function != COMPILE);
+    (!file.contains('\0')).then_some(Text { source, file, start, flags, is_run })
+}
+
+/// Whether there may be a number that is too long to be read: how long that is, a program sets.
+fn has_long_number(source: &str) -> bool {
+    source.len() >= DIGITS
+        && source
+            .as_bytes()
+            .split(|byte| !byte.is_ascii_digit() && *byte != b'_')
+            .any(|digits| digits.len() >= DIGITS)
 }
 
 /// The code object for a call of the function with these arguments; `None` where CPython is to do as ever.
