@@ -123,7 +123,8 @@ DJANGO = Application("django", ("django==5.2.8",), "django-admin")
 SPHINX = Application("sphinx", ("sphinx==8.1.3",), "sphinx-build")
 ANSIBLE = Application("ansible", ("ansible-core==2.19.14",), "ansible-inventory")
 POETRY = Application("poetry", ("poetry==2.5.1",), "poetry")
-FASTAPI = Application("fastapi", ("fastapi==0.165.0",))
+# Not by the name of its script, which a bundle of that name would start.
+FASTAPI = Application("api", ("fastapi==0.165.0",))
 PANDAS = Application("pandas", ("pandas==2.3.3", "numpy==2.2.6"))
 
 CASES = [
