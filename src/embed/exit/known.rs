@@ -32,12 +32,13 @@ const DIRECTORIES: [&str; 18] = [
 ];
 
 /// Extension modules that are harmless.
-const MODULES: [&str; 32] = [
+const MODULES: [&str; 33] = [
     "_brotli",
     "_cffi_backend",
     "_ruamel_yaml",
     "asyncpg/pgproto/pgproto",
     "asyncpg/protocol/record",
+    "backports/zstd/_zstd",
     "bcrypt/_bcrypt",
     "cbor2/_cbor2",
     "contourpy/_contourpy",
