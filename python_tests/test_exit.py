@@ -350,7 +350,7 @@ match sys.argv[1:]:
     case ["number"]: sys.exit(7)
     case ["interrupt"]: raise KeyboardInterrupt
     case ["finalizer"]: a = A()
-    case ["own interrupt"]: raise type("Own", (KeyboardInterrupt,), {})
+    case ["own interrupt"]: raise type("Own", (KeyboardInterrupt,), {"__module__": "own"})
     case ["inspect"]: __import__("os").environ["PYTHONINSPECT"] = "1"
 """
 SCRIPTS = [
