@@ -23,6 +23,8 @@ STEPS = {
     "finalizing": {"MMPORT_EXIT": "finalize"},
     "collecting": {"MMPORT_GC": "ordinary"},
     "remembering nothing": {"MMPORT_REMEMBER": "nothing"},
+    "library from files": {"MMPORT_STANDARD_LIBRARY": "files"},
+    "small pages": {"MMPORT_MEMORY": "ordinary"},
 }
 STEPS["none of them"] = {name: value for step in STEPS.values() for name, value in step.items()}
 

@@ -1,7 +1,7 @@
 //! Python imports served by Rust from memory-mapped zip bundles.
 //!
 //! ```text
-//! command line ──► embed ──► python (bridge) ──► core: bundle · bytecode · native · standalone · trace
+//! command line ──► embed ──► python (bridge) ──► core: bundle · bytecode · directory · native · standalone · trace
 //! ```
 //!
 //! Arrows go one way only. The core never names pyo3 and can be used and tested without Python;
@@ -16,6 +16,7 @@ pub mod build;
 pub mod bundle;
 pub mod bytecode;
 pub mod cli;
+pub mod directory;
 pub mod embed;
 pub mod extension;
 pub mod native;

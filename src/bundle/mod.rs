@@ -50,6 +50,7 @@ pub use standalone::{
     Component, LIBRARY_DIRECTORY, PYTHON_DIRECTORY, StandalonePython, StandardLibraryExtent,
     standard_library_directory,
 };
+pub(crate) use suffixes::FileKind;
 pub use suffixes::{Suffixes, is_python_file, is_shared_library};
 pub use zip_directory::{ZipDirectoryError, ZipEntry, ZipRules, read_zip_directory};
 pub use zip_file::{ZipDataError, ZipFile};

@@ -40,8 +40,18 @@ impl Suffixes {
         self.optimization
     }
 
+    /// The suffix of extension modules with this rank; a lower rank wins.
+    pub(crate) fn extension_suffix(&self, rank: u8) -> Option<&str> {
+        self.extension.get(usize::from(rank)).map(|suffix| &**suffix)
+    }
+
+    /// What follows a module's name in the name of its bytecode.
+    pub(crate) fn cached_suffix(&self) -> &str {
+        &self.cached
+    }
+
     /// What a file named `base` in a directory is, and the module's name without its suffix.
-    pub(super) fn classify<'name>(&self, base: &'name [u8]) -> FileKind<'name> {
+    pub(crate) fn classify<'name>(&self, base: &'name [u8]) -> FileKind<'name> {
         if let Some(stem) = base.strip_suffix(b".py") {
             return FileKind::Source(stem);
         }
@@ -67,7 +77,7 @@ impl Suffixes {
 
 /// What a file is to the import system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FileKind<'name> {
+pub(crate) enum FileKind<'name> {
     /// `stem.py`
     Source(&'name [u8]),
     /// `stem.pyc`, beside a source or instead of one.

@@ -11,6 +11,7 @@ use std::ptr;
 use pyo3::ffi;
 
 use super::LaunchError;
+use super::arenas::use_large_pages;
 use super::bundled_python::BundledPython;
 use super::identity;
 use super::interpreter::{Program, Run};
@@ -209,6 +210,7 @@ impl Config {
     /// Starts the interpreter, and says what it was asked to run, if that is not left to it. Afterwards this
     /// thread holds the global interpreter lock.
     pub(super) fn start(self) -> Result<Option<Run>, LaunchError> {
+        use_large_pages();
         // SAFETY: no interpreter is running yet (there is one launch per process), and `raw` is a
         // complete configuration.
         check(unsafe { ffi::Py_InitializeFromConfig(&raw const *self.raw) })?;
@@ -285,8 +287,6 @@ fn wide(value: &OsStr) -> Result<Vec<libc::wchar_t>, LaunchError> {
     }
 }
 
-/// A status of CPython's as a result; ends the process where CPython asks for that, as it does for
-/// `--version` and `--help`.
 /// What CPython has read from the command line, as it was there.
 fn narrow(value: *const libc::wchar_t) -> Option<OsString> {
     // SAFETY: the value is a string of CPython's, which is preinitialized; the copy is ours to free.
@@ -301,6 +301,8 @@ fn narrow(value: *const libc::wchar_t) -> Option<OsString> {
     }
 }
 
+/// A status of CPython's as a result; ends the process where CPython asks for that, as it does for
+/// `--version` and `--help`.
 fn check(status: ffi::PyStatus) -> Result<(), LaunchError> {
     // SAFETY: these functions only look at the status.
     unsafe {

@@ -2,6 +2,7 @@
 //!
 //! | file | owns |
 //! | --- | --- |
+//! | `arenas.rs` | memory for Python's small objects |
 //! | `identity.rs` | which Python is embedded and where it lives, fixed at build time |
 //! | `entry.rs` | what a bundle is to run this time |
 //! | `environment.rs` | the directory that stands in for a virtual environment of a bundle |
@@ -18,6 +19,7 @@
 //!
 //! What is being imported is the bridge's business; this folder only says which bundle is mounted.
 
+mod arenas;
 mod bundled_python;
 mod config;
 mod entry;

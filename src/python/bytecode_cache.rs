@@ -228,8 +228,12 @@ impl Memory {
         };
         let data = data.as_bytes();
         let normal = normalize(data, CodeShape::of(py.version_info().minor.into()));
-        let key = self.0.target.key(key);
-        self.0.store.insert(&key, name, origin, normal.as_deref().unwrap_or(data));
+        self.keep_marshalled(key, name, origin, normal.as_deref().unwrap_or(data));
+    }
+
+    /// As [`Self::keep`], of an object that is marshalled already.
+    pub(super) fn keep_marshalled(&self, key: &[u8], name: &str, origin: &str, data: &[u8]) {
+        self.0.store.insert(&self.0.target.key(key), name, origin, data);
     }
 }
 

@@ -20,7 +20,7 @@ use super::hooks::remount_replaced;
 use super::importlib::Importlib;
 use super::metadata::find_distributions;
 use super::path_hook::serving_importer;
-use super::standard_library::find_taught;
+use super::standard_library::{find_remembered, find_taught, is_absent};
 
 /// The meta-path finder of mounted bundles.
 #[pyclass(frozen, module = "mmport")]
@@ -100,7 +100,7 @@ fn find<'py>(
     let Ok(name) = fullname.to_str() else { return Ok(None) };
     let importlib = Importlib::get(py)?;
     let sys_path;
-    let path = match path {
+    let places = match path {
         Some(path) => path,
         None => {
             sys_path = importlib.sys(py, intern!(py, "path"))?;
@@ -112,7 +112,7 @@ fn find<'py>(
 
     let mut before: Vec<Elsewhere> = Vec::new();
     let mut found = None;
-    for entry in path.try_iter()? {
+    for entry in places.try_iter()? {
         let entry = entry?;
         let Ok(text) = entry.cast::<PyString>() else { continue };
         let Some(finder) = finder_of(text, cache)? else { continue };
@@ -132,10 +132,14 @@ fn find<'py>(
             None => {}
         }
     }
+    let tail = name.rsplit_once('.').map_or(name, |(_, tail)| tail);
     let Some((importer, module)) = found else {
-        return find_taught(py, name, path, target);
+        return match find_remembered(fullname, tail, &before)? {
+            Some(spec) => Ok(Some(spec)),
+            None => find_taught(py, name, path, target),
+        };
     };
-    for other in before.into_iter().filter(|other| !other.is_none()) {
+    for other in before.into_iter().filter(|other| !other.is_none() && !is_absent(other, tail)) {
         let Ok(find_spec) = other.getattr(intern!(py, "find_spec")) else {
             return Ok(None); // A finder from before Python 3.4; PathFinder knows how to ask it.
         };

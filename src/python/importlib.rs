@@ -160,18 +160,6 @@ impl Importlib {
         bootstrap.call_method("spec_from_file_location", (name, path), Some(&arguments))
     }
 
-    /// What `PathFinder` finds for a module on a path.
-    pub(super) fn path_finder_spec<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-        path: &Bound<'py, PyAny>,
-        target: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let path_finder = self.bootstrap_external.bind(py).getattr("PathFinder")?;
-        path_finder.call_method1("find_spec", (name, path, target))
-    }
-
     /// The legacy `load_module`, as `importlib` has it for every loader with `exec_module`.
     pub(super) fn load_module<'py>(
         &self,

@@ -26,7 +26,7 @@ use super::exchange::{Exchangeable, Implementation, is_main_interpreter, unseen_
 
 /// How many more objects that can be in cycles are made than go before the collector looks at the young
 /// ones, while modules are imported. The default of CPython is 700, or 2,000 in 3.13.
-const OBJECTS: i32 = 50_000;
+const OBJECTS: i32 = 200_000;
 
 /// The functions that tell the program about it, or change it, with the flags of their definitions.
 const OBSERVED: [(&str, i32, Implementation); 5] = [

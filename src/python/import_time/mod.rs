@@ -27,6 +27,7 @@ use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyCFunction};
 
 use super::loaded::loaded_module;
+use super::standard_library::remember_standard_library;
 
 pub use audit::is_audited;
 pub use exchange::unseen_builtin_module;
@@ -58,6 +59,7 @@ pub fn speed_up_imports(py: Python<'_>, program: &str) -> PyResult<()> {
         strings::remember(py)?;
         patterns::remember(py, program)?;
     }
+    remember_standard_library(py)?;
     after_forks(py)
 }
 

@@ -5,12 +5,13 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use pyo3::types::{PyCFunction, PyDict, PyList, PyTuple};
 
-use super::import_time::{REGULAR_EXPRESSIONS, fill_cache};
-use super::importlib::Importlib;
-use super::namespace_resources::{READERS, read_namespaces};
-use super::source_lines::{LINECACHE, read_bundles};
+use crate::python::BundleFinder;
+use crate::python::import_time::{REGULAR_EXPRESSIONS, fill_cache};
+use crate::python::importlib::Importlib;
+use crate::python::namespace_resources::{READERS, read_namespaces};
+use crate::python::source_lines::{LINECACHE, read_bundles};
 
 /// Tells a module about bundles. One that is not as we know it is left as it is.
 type Teach = fn(&Bound<'_, PyAny>);
@@ -26,25 +27,22 @@ fn teacher(name: &str) -> Option<Teach> {
 }
 
 /// Tells a module that was just executed about bundles, if it is one of those.
-pub(super) fn teach(name: &str, module: &Bound<'_, PyAny>) {
+pub(in crate::python) fn teach(name: &str, module: &Bound<'_, PyAny>) {
     if let Some(teach) = teacher(name) {
         teach(module);
     }
 }
 
-/// The spec that `PathFinder` has for such a module, `None` for any other. Its loader executes the
-/// module once through here, and is then as it was.
-pub(super) fn find_taught<'py>(
+/// The spec that the finders after ours have for such a module, `None` for any other. Its loader executes
+/// the module once through here, and is then as it was.
+pub(in crate::python) fn find_taught<'py>(
     py: Python<'py>,
     name: &str,
-    path: &Bound<'py, PyAny>,
+    path: Option<&Bound<'py, PyAny>>,
     target: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(teach) = teacher(name) else { return Ok(None) };
-    let spec = Importlib::get(py)?.path_finder_spec(py, name, path, target)?;
-    if spec.is_none() {
-        return Ok(None);
-    }
+    let Some(spec) = spec_of_next(py, name, path, target)? else { return Ok(None) };
     let loader = spec.getattr(intern!(py, "loader"))?;
     let owner = loader.clone().unbind();
     let execute = PyCFunction::new_closure(
@@ -66,11 +64,35 @@ pub(super) fn find_taught<'py>(
     Ok(Some(spec))
 }
 
+/// What the finders in `sys.meta_path` that come after ours find, asked as `import` asks them.
+fn spec_of_next<'py>(
+    py: Python<'py>,
+    name: &str,
+    path: Option<&Bound<'py, PyAny>>,
+    target: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let meta_path = Importlib::get(py)?.sys(py, intern!(py, "meta_path"))?;
+    let Ok(meta_path) = meta_path.cast::<PyList>() else { return Ok(None) };
+    let mut finders = meta_path.iter();
+    if !finders.any(|finder| finder.is_exact_instance_of::<BundleFinder>()) {
+        return Ok(None);
+    }
+    for finder in finders {
+        // One from before Python 3.4: `import` knows how to ask it.
+        let Ok(find_spec) = finder.getattr(intern!(py, "find_spec")) else { return Ok(None) };
+        let spec = find_spec.call1((name, path, target))?;
+        if !spec.is_none() {
+            return Ok(Some(spec));
+        }
+    }
+    Ok(None)
+}
+
 /// Tells those about bundles that were imported before us.
 ///
 /// # Errors
 /// What Python raises, should `sys` be damaged.
-pub(super) fn teach_imported(py: Python<'_>) -> PyResult<()> {
+pub(in crate::python) fn teach_imported(py: Python<'_>) -> PyResult<()> {
     let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
     for name in [LINECACHE, READERS] {
         if let Ok(module) = modules.get_item(name) {
