@@ -86,7 +86,9 @@ class Cached:
     @property
     def variables(self) -> dict[str, str]:
         """Return the environment variables that choose this cache."""
-        return {**self.environment, "MMPORT_ROOT": str(self.root)}
+        # With nothing in it but the code objects of the test's own modules.
+        library = {"MMPORT_STANDARD_LIBRARY": "files"}
+        return {**self.environment, **library, "MMPORT_ROOT": str(self.root)}
 
     def __call__(self, *command: Word, cwd: Path | None = None, **variables: str) -> Start:
         """Run a command with the log."""

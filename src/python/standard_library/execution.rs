@@ -31,7 +31,6 @@ pub(super) struct Execution {
     loader: Py<PyAny>,
     name: Py<PyString>,
     source: Source,
-    code: Option<Py<PyAny>>,
 }
 
 /// A source file as it was found.
@@ -97,9 +96,8 @@ impl Execution {
         source: Source,
     ) -> PyResult<()> {
         let py = loader.py();
-        let code = source.recall(py).map(Bound::unbind);
         let (owner, name) = (loader.clone().unbind(), name.clone().unbind());
-        let execution = Bound::new(py, Self { loader: owner, name, source, code })?;
+        let execution = Bound::new(py, Self { loader: owner, name, source })?;
         loader.setattr(intern!(py, "exec_module"), execution)
     }
 }
@@ -113,9 +111,10 @@ impl Execution {
         loader.delattr(intern!(py, "exec_module"))?;
         let name = self.name.bind(py).to_str()?;
         while_importing(py, || {
-            let code = match &self.code {
+            let recalled = self.source.recall(py);
+            let is_known = recalled.is_some();
+            let code = match recalled {
                 Some(code) => {
-                    let code = code.bind(py).clone();
                     importlib.fix_co_filename(py, &code, &self.source.path)?;
                     code
                 }
@@ -127,7 +126,7 @@ impl Execution {
             }
             let namespace = module.getattr(intern!(py, "__dict__"))?;
             importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
-            if self.code.is_none() {
+            if !is_known {
                 self.source.keep(py, name, &code);
             }
             Ok(())
