@@ -297,6 +297,41 @@ def test_extension_modules_of_others(application: Callable[..., Application]) ->
         assert told(it)[1] == ""
 
 
+# Objects, of types that were read, that are alive at the end; by what brings the types.
+READ = {
+    "cytoolz==1.2.0": "import cytoolz\nkept = cytoolz.curry(max)(1), cytoolz.partition(2, 'ab')\n",
+    "dulwich==1.2.21": "from dulwich import _diff_tree, _objects, _pack\n"
+    "kept = _objects.parse_tree(b'100644 a\\0' + bytes(20), 20)\n",
+    "hiredis==3.5.0": "import hiredis\nkept = hiredis.Reader()\nkept.feed(b'*2\\r\\n+one\\r\\n')\n",
+    "immutables==0.21": "import immutables\nkept = immutables.Map(a=1).set('b', 2)\n"
+    "names = iter(kept)\nnext(names)\n",
+    "lz4==4.4.5": "import lz4.block, lz4.frame\nkept = lz4.frame.create_compression_context()\n"
+    "lz4.frame.compress_begin(kept)\n",
+    "nh3==0.3.8": "import nh3\nkept = nh3.Cleaner(attribute_filter=print)\n",
+    "protobuf==7.36.2": "from google.protobuf import struct_pb2\nkept = struct_pb2.Struct()\n"
+    "kept['a'] = [1, {'b': 2}]\nvalues = kept['a'].values\n",
+    "pymongo==4.20.0": "import bson, pymongo.message\nkept = bson.decode(bson.encode({'a': 1}))\n",
+    "pynacl==1.6.2": "import nacl.hash\nkept = nacl.hash.generichash(b'text')\n",
+    "xxhash==4.1.0": "import xxhash\nkept = xxhash.xxh3_64(b'text')\n",
+    "zope.interface==8.7": "from zope.interface import Interface, implementer, providedBy\n"
+    "class I(Interface): pass\n@implementer(I)\nclass A: pass\nkept = A()\n"
+    "print(list(providedBy(kept)))\n",
+}
+
+
+def test_extension_modules_that_were_read(application: Callable[..., Application]) -> None:
+    """Who has objects of them ends without finalizing, and comes to the same."""
+    for requirement, main in READ.items():
+        it = application(main + "print(type(kept))\n", requirement)
+        outcome, own = told(it)
+        assert own == ""
+        assert outcome == told(it, MMPORT_EXIT="finalize")[0]
+        assert (outcome.status, outcome.stderr) == (0, "")
+        loaded = it.run(it.mmport, "run", it.bundle, MMPORT_LOG="off", LD_DEBUG="files").stderr
+        # Not the Python code that some of them have as well.
+        assert "/site-packages/" in loaded
+
+
 NUMPY = "numpy==2.2.6"
 BUFFERED = """
 import numpy
