@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -248,6 +249,21 @@ def test_collector_waits(application: Callable[..., Application]) -> None:
     it = application({"__main__.py": main, "work.py": "kept = [[] for _ in range(40000)]\n"})
     found, ordinary = int(it.bundled().stdout), int(it.bundled(MMPORT_GC="ordinary").stdout)
     assert ordinary - found > 10
+
+
+def test_collector_waits_for_many_modules(application: Callable[..., Application]) -> None:
+    """It does not look at objects because many modules are imported by one."""
+    main = "import work, gc\nprint(sum(s['collections'] for s in gc.get_stats()))\n"
+    names = [f"part{number}" for number in range(5)]
+    counts = []
+    for objects in 40000, 0:
+        text = f"kept = [[] for _ in range({objects})]\n"
+        files = {f"{name}.py": text for name in names}
+        files |= {"__main__.py": main, "work.py": f"import {', '.join(names)}\n"}
+        counts.append(int(application(files).bundled().stdout))
+    # What 3.12 has frozen at its own start must not be thawed.
+    most = 4 if sys.version_info[:2] == (3, 12) else 0
+    assert 0 <= counts[0] - counts[1] <= most
 
 
 def test_off(application: Callable[..., Application]) -> None:

@@ -21,5 +21,6 @@ pub mod embed;
 pub mod extension;
 pub mod native;
 pub mod python;
+mod shared_map;
 pub mod standalone;
 pub mod trace;

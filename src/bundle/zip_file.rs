@@ -15,12 +15,13 @@ use super::compression::{Compression, decompress_zstd, inflate};
 use super::entry::copied;
 use super::mapping::Identity;
 use super::{BundleError, Mapping};
+use crate::shared_map::shared_map;
 
 const LOCAL_SIGNATURE: &[u8] = b"PK\x03\x04";
 const LOCAL_SIZE: usize = 30;
 
 /// Maps that somebody holds, so that the importers of one archive share one.
-static HELD: LazyLock<DashMap<PathBuf, Weak<ZipFile>>> = LazyLock::new(DashMap::new);
+static HELD: LazyLock<DashMap<PathBuf, Weak<ZipFile>>> = LazyLock::new(shared_map);
 
 /// Why the data of an entry cannot be reached; `zipimport` has a different exception for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use dashmap::DashMap;
 
 use crate::bundle::{Bundle, Entry, LIBRARY_DIRECTORY};
+use crate::shared_map::shared_map;
 
 use super::content::ContentStore;
 use super::directory::{TREES, TreeDirectory};
@@ -57,8 +58,8 @@ impl Tree {
             units,
             places: roots.into_iter().map(place).collect(),
             key: OnceLock::new(),
-            asked_for: DashMap::new(),
-            checked: DashMap::new(),
+            asked_for: shared_map(),
+            checked: shared_map(),
         }
     }
 

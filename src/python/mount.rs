@@ -23,9 +23,10 @@ use crate::bundle::{
 use crate::native::{
     LibraryError, MemoryLibraries, StoreError, Tree, Units, open_first, open_library,
 };
+use crate::shared_map::shared_map;
 
 /// All mounted bundles, by absolute path.
-static MOUNTED: LazyLock<DashMap<Box<str>, Arc<MountedBundle>>> = LazyLock::new(DashMap::new);
+static MOUNTED: LazyLock<DashMap<Box<str>, Arc<MountedBundle>>> = LazyLock::new(shared_map);
 
 /// Why a bundle cannot be mounted.
 #[derive(Debug, thiserror::Error)]

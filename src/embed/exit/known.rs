@@ -103,7 +103,7 @@ const EFFECTIVE: [&str; 3] = [
     "numpy/core/_multiarray_tests",
 ];
 /// The same by how they begin.
-const EFFECTIVE_BEGINNINGS: [&str; 10] = [
+const EFFECTIVE_BEGINNINGS: [&str; 8] = [
     "numpy/distutils/",
     "scipy/_lib/_test",
     "scipy/integrate/_test",
@@ -111,9 +111,7 @@ const EFFECTIVE_BEGINNINGS: [&str; 10] = [
     "scipy/ndimage/_ctest",
     "scipy/ndimage/_cytest",
     "scipy/optimize/_highs/",
-    "scipy/optimize/_highspy/",
     "scipy/special/_test",
-    "scipy/stats/_unuran/",
 ];
 
 /// What `auditwheel` calls the directories of the libraries that a wheel brings for its extension modules.

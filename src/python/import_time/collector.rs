@@ -10,7 +10,9 @@
 //!
 //! When the import is over, the young objects are put among the old ones, as `gc.freeze()` with
 //! `gc.unfreeze()` does: the collector would come to the same, after one look at all of them. What garbage is
-//! among them goes when the old ones are looked at.
+//! among them goes when the old ones are looked at. When an import within others is over, that is done
+//! where there are many ([`MANY`]), so that one that takes long by its many modules is not collected in its
+//! course.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +28,9 @@ use super::exchange::{Exchangeable, Implementation, is_main_interpreter, unseen_
 
 /// How many more objects that can be in cycles are made than go before the collector looks at the young
 /// ones, while modules are imported. The default of CPython is 700, or 2,000 in 3.13.
-const OBJECTS: i32 = 200_000;
+const OBJECTS: i32 = 50_000;
+/// How many young objects are worth the two calls that put them among the old ones.
+const MANY: usize = 10_000;
 
 /// The functions that tell the program about it, or change it, with the flags of their definitions.
 const OBSERVED: [(&str, i32, Implementation); 5] = [
@@ -111,6 +115,16 @@ pub(super) fn go_on(py: Python<'_>) {
     set(py, false);
 }
 
+/// Has the collector see fewer young objects, because an import within others is over.
+pub(super) fn put_among_old(py: Python<'_>) {
+    if IS_OURS.load(Ordering::Relaxed)
+        && let Some(collector) = COLLECTOR.get()
+        && collector.is_raised.load(Ordering::Relaxed)
+    {
+        collector.put_among_old(py, MANY);
+    }
+}
+
 fn set(py: Python<'_>, raise: bool) {
     if IS_OURS.load(Ordering::Relaxed)
         && let Some(collector) = COLLECTOR.get()
@@ -131,11 +145,18 @@ impl Collector {
             return;
         }
         let thresholds = if raise { &self.raised } else { &self.thresholds };
-        if !raise && self.may_freeze && self.young_objects(py) > self.young {
+        if !raise {
+            self.put_among_old(py, self.young);
+        }
+        let _ = self.call(py, SET_THRESHOLD, Some(thresholds.bind(py)));
+    }
+
+    /// Puts young objects among the old ones, if there are more than `many`.
+    fn put_among_old(&self, py: Python<'_>, many: usize) {
+        if self.may_freeze && self.young_objects(py) > many {
             let _ = self.call(py, FREEZE, None);
             let _ = self.call(py, UNFREEZE, None);
         }
-        let _ = self.call(py, SET_THRESHOLD, Some(thresholds.bind(py)));
     }
 
     fn young_objects(&self, py: Python<'_>) -> usize {

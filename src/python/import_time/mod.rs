@@ -90,6 +90,8 @@ pub(super) fn while_importing<T>(py: Python<'_>, execute: impl FnOnce() -> T) ->
     OWN_DEPTH.set(OWN_DEPTH.get() - 1);
     if DEPTH.fetch_sub(1, Ordering::Relaxed) == 1 {
         collector::go_on(py);
+    } else {
+        collector::put_among_old(py);
     }
     outcome
 }
