@@ -284,7 +284,7 @@ def test_full_disk(application: Callable[..., Application]) -> None:
 
 def test_extension_modules_of_others(application: Callable[..., Application]) -> None:
     """Code that nobody knows may do anything at the end."""
-    _, own = told(application("import greenlet._greenlet", "greenlet==3.2.4"))
+    _, own = told(application("import bitarray", "bitarray==3.12.3"))
     assert FINALIZED in own
     assert "is loaded" in own
     # Unless it was made of Python code, or was read.
@@ -302,6 +302,8 @@ READ = {
     "cytoolz==1.2.0": "import cytoolz\nkept = cytoolz.curry(max)(1), cytoolz.partition(2, 'ab')\n",
     "dulwich==1.2.21": "from dulwich import _diff_tree, _objects, _pack\n"
     "kept = _objects.parse_tree(b'100644 a\\0' + bytes(20), 20)\n",
+    "greenlet==3.5.6": "import greenlet\nclass G(greenlet.greenlet): pass\n"
+    "kept = [G(abs), greenlet.greenlet(print), greenlet.getcurrent()]\nkept[0].switch(1)\n",
     "hiredis==3.5.0": "import hiredis\nkept = hiredis.Reader()\nkept.feed(b'*2\\r\\n+one\\r\\n')\n",
     "immutables==0.21": "import immutables\nkept = immutables.Map(a=1).set('b', 2)\n"
     "names = iter(kept)\nnext(names)\n",
@@ -330,6 +332,18 @@ def test_extension_modules_that_were_read(application: Callable[..., Application
         loaded = it.run(it.mmport, "run", it.bundle, MMPORT_LOG="off", LD_DEBUG="files").stderr
         # Not the Python code that some of them have as well.
         assert "/site-packages/" in loaded
+
+
+def test_suspended_greenlets(application: Callable[..., Application]) -> None:
+    """One that was switched away from may have something to finish."""
+    for kind in "greenlet.greenlet", "G":
+        main = (
+            "import greenlet\nclass G(greenlet.greenlet): pass\n"
+            f"kept = {kind}(greenlet.getcurrent().switch)\nkept.switch(1)\n"
+        )
+        _, own = told(application(main, "greenlet==3.5.6"))
+        assert FINALIZED in own
+        assert f"there is a `{kind}`" in own
 
 
 NUMPY = "numpy==2.2.6"

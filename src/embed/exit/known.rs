@@ -40,7 +40,7 @@ const DIRECTORIES: [&str; 26] = [
 ];
 
 /// Extension modules that are harmless.
-const MODULES: [&str; 52] = [
+const MODULES: [&str; 53] = [
     "_argon2_cffi_bindings/_ffi",
     "_brotli",
     "_cffi_backend",
@@ -57,6 +57,7 @@ const MODULES: [&str; 52] = [
     "frozenlist/_frozenlist",
     "google/_upb/_message",
     "google_crc32c/_crc32c",
+    "greenlet/_greenlet",
     "hiredis/hiredis",
     "httptools/parser/parser",
     "httptools/parser/url_parser",

@@ -44,6 +44,8 @@ const WEAK_REFERENCES: [&CStr; 3] =
 /// was not started has nothing to finish.
 const SUSPENDED: [(&CStr, &str); 3] =
     [(c"generator", "gi_frame"), (c"coroutine", "cr_frame"), (c"async_generator", "ag_frame")];
+/// What is suspended anywhere in its code, in C too; subclasses included.
+const GREENLET: &CStr = c"greenlet.greenlet";
 /// Callbacks of weak references that only tidy up: modules, and names in them.
 const TIDYING: [(&str, &str); 6] = [
     ("_frozen_importlib", "_get_module_lock.<locals>.cb"),
@@ -80,6 +82,8 @@ enum Verdict {
     File,
     /// If the attribute is not `None`.
     Suspended(&'static str),
+    /// If it was switched away from.
+    Greenlet,
     /// If it has a callback.
     WeakReference,
     /// It is a type: objects of it may be such that the collector does not know.
@@ -112,6 +116,7 @@ pub(super) fn check(
             Verdict::Effective => true,
             Verdict::File => is_open(&object),
             Verdict::Suspended(frame) => is_suspended(&object, frame),
+            Verdict::Greenlet => is_switched_away(&object),
             Verdict::WeakReference => has_callback(&object),
             Verdict::Type => makes_unknown_finalizers(&object),
         };
@@ -195,6 +200,9 @@ fn verdict(kind: *mut ffi::PyTypeObject) -> Verdict {
     if let Some((_, frame)) = SUSPENDED.iter().find(|(known, _)| name(kind) == *known) {
         return Verdict::Suspended(frame);
     }
+    if greenlet_of(kind).is_some() && !has_finalizer(kind) {
+        return Verdict::Greenlet;
+    }
     // SAFETY: `kind` is the type of a live object, and so ready.
     let is_type = unsafe { ffi::PyType_IsSubtype(kind, &raw mut ffi::PyType_Type) } != 0;
     let is_weak_reference = bases(kind).any(|base| WEAK_REFERENCES.contains(&name(base)));
@@ -263,6 +271,27 @@ fn is_suspended(object: &Bound<'_, PyAny>, frame: &str) -> bool {
         frame.getattr("f_lasti").and_then(|it| it.extract::<i32>()).map(|last| last >= 0)
     };
     has_started.unwrap_or(true)
+}
+
+/// The type of greenlets, if `kind` is that or inherits from it.
+fn greenlet_of(kind: *mut ffi::PyTypeObject) -> Option<*mut ffi::PyTypeObject> {
+    bases(kind).find(|base| name(*base) == GREENLET)
+}
+
+/// Whether a greenlet has started and not finished. So has that of the thread, which alone has no parent.
+fn is_switched_away(object: &Bound<'_, PyAny>) -> bool {
+    let kind = object.get_type_ptr();
+    let Some(greenlet) = greenlet_of(kind) else { return true };
+    // SAFETY: the object is one of that type, whose own answer is asked for: a program's class may have
+    // another, and is not to be asked.
+    let is_active = unsafe {
+        let numbers = (*greenlet).tp_as_number;
+        let answer = if numbers.is_null() { None } else { (*numbers).nb_bool };
+        answer.is_none_or(|answer| answer(object.as_ptr()) != 0)
+    };
+    let is_of_thread =
+        || kind == greenlet && object.getattr("parent").is_ok_and(|parent| parent.is_none());
+    is_active && !is_of_thread()
 }
 
 fn is_open(file: &Bound<'_, PyAny>) -> bool {
