@@ -29,6 +29,8 @@ use super::exchange::{Exchangeable, Implementation, is_main_interpreter, unseen_
 /// How many more objects that can be in cycles are made than go before the collector looks at the young
 /// ones, while modules are imported. The default of CPython is 700, or 2,000 in 3.13.
 const OBJECTS: i32 = 50_000;
+/// The same where they cannot be put among the old ones.
+const OBJECTS_THAT_STAY: i32 = 200_000;
 /// How many young objects are worth the two calls that put them among the old ones.
 const MANY: usize = 10_000;
 
@@ -84,14 +86,16 @@ pub(super) fn let_it_wait(py: Python<'_>) -> PyResult<()> {
     if young == 0 || young >= OBJECTS {
         return Ok(());
     }
-    let raised = (OBJECTS, middle, old).into_pyobject(py)?.unbind();
+    let may_freeze = gc.call_method0("get_freeze_count")?.extract::<usize>()? == 0;
+    let objects = if may_freeze { OBJECTS } else { OBJECTS_THAT_STAY };
+    let raised = (objects, middle, old).into_pyobject(py)?.unbind();
     let collector = Collector {
         functions,
         thresholds: thresholds.unbind(),
         raised,
         is_raised: AtomicBool::new(false),
         young: young as usize,
-        may_freeze: gc.call_method0("get_freeze_count")?.extract::<usize>()? == 0,
+        may_freeze,
     };
     let collector = COLLECTOR.get_or_init(|| collector);
     // The module that the functions are bound to stays.

@@ -16,6 +16,7 @@ use pyo3::types::PyString;
 use crate::bundle::Suffixes;
 use crate::directory::{Kind, Listing, Named, Stamp};
 use crate::python::bytecode_cache::Memory;
+use crate::shared_map::shared_map;
 
 /// Directories of packages that are not of the standard library, though they are below its own.
 const FOREIGN: [&str; 2] = ["site-packages", "dist-packages"];
@@ -67,7 +68,7 @@ impl Directories {
         suffixes: Suffixes,
         loaders: Vec<(String, Py<PyAny>)>,
     ) -> Self {
-        let (by_finder, listings) = (DashMap::new(), DashMap::new());
+        let (by_finder, listings) = (shared_map(), shared_map());
         Self { roots, suffixes, loaders, by_finder, listings }
     }
 
