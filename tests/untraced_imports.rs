@@ -78,8 +78,11 @@ fn the_trace_allocates_nothing_while_nobody_listens() {
 
         let untraced = allocated(|| answer("package.module"));
         assert_ne!(untraced.times, 0, "the allocator does not count");
-        assert_eq!(allocated(find_present), untraced);
-        assert_eq!(allocated(find_absent), allocated(|| answer("package.absent")));
+        let traced = allocated(find_present);
+        assert!(traced.times <= untraced.times, "{traced:?}, {untraced:?}");
+        assert!(traced.bytes <= untraced.bytes, "{traced:?}, {untraced:?}");
+        // Nothing has to be made where nothing is found, so this is exact.
+        assert_eq!(allocated(find_absent), Allocated::default());
         // To execute takes the module's name beside its code.
         let (executed, got) = (allocated(execute), allocated(code));
         assert!(executed.times <= got.times + TIMES, "{executed:?}, {got:?}");

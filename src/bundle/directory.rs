@@ -11,6 +11,7 @@
 use std::path::Path;
 
 use super::BundleError;
+use super::directory_bytes::DirectoryBytes;
 
 pub(super) const END_SIGNATURE: &[u8] = b"PK\x05\x06";
 pub(super) const END_SIZE: usize = 22;
@@ -29,7 +30,7 @@ const ENCRYPTED_FLAG: u16 = 0x1;
 #[derive(Debug)]
 pub struct CentralDirectory {
     /// All headers, one after the other.
-    pub bytes: Box<[u8]>,
+    pub(super) bytes: DirectoryBytes,
     /// Where they start in the file.
     start: usize,
     /// What has to be added to each offset that the zip states, because bytes were put before it.
@@ -128,7 +129,7 @@ impl CentralDirectory {
                 format!("{}", end.directory_size),
             ));
         }
-        Ok(Self { bytes: map[start..end.at].into(), start, archive_start })
+        Ok(Self { bytes: DirectoryBytes::copy(&map[start..end.at]), start, archive_start })
     }
 
     /// Walks the headers in the order of the directory.
@@ -145,6 +146,9 @@ impl CentralDirectory {
     }
 
     /// Parses one header; also returns where the next one starts.
+    // Inlined into the walk over all headers, which is most of opening a bundle: what is not used of a
+    // header is then not made.
+    #[inline]
     fn parse(&self, path: &Path, at: usize) -> Result<(Header<'_>, usize), BundleError> {
         let corrupt = |what, expected: String, found: String| BundleError::Corrupt {
             path: path.to_owned(),
@@ -235,6 +239,7 @@ pub struct Headers<'directory> {
 impl<'directory> Iterator for Headers<'directory> {
     type Item = Result<Header<'directory>, BundleError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let directory = self.directory;
         if self.at >= directory.bytes.len() {

@@ -20,8 +20,9 @@ use std::hash::BuildHasher;
 use super::codepage::decode_cp437;
 use super::directory::{CentralDirectory, Header};
 use super::found::{Found, FoundKind, FoundModule};
+use super::servable::{is_servable, split_base};
 use super::suffixes::FileKind;
-use super::{BundleError, Suffixes};
+use super::{BundleError, INFORMATION_ENTRY, Suffixes};
 
 /// No entry.
 const NONE: u32 = u32::MAX;
@@ -73,8 +74,14 @@ pub struct Index {
     table: HashTable<u32>,
     hasher: RandomState,
     decoded: Vec<u8>,
+    /// The slot after the one that was asked for last, while the index is made. Zips name bytecode in
+    /// the order of the sources, or sources and bytecode side by side, so it is mostly the next that is
+    /// asked for, unless it is a new one; and to look at it costs less than a hash and a probe.
+    expected: u32,
     entries: usize,
     modules: usize,
+    /// The entry of that name.
+    information: Option<u32>,
     /// Whether the Python that asks optimizes: bytecode beside its source is what `mmport build` and
     /// zip tools put there for a Python that does not.
     optimizes: bool,
@@ -110,8 +117,10 @@ impl Index {
             table: HashTable::with_capacity(expected),
             hasher: RandomState::default(),
             decoded: Vec::new(),
+            expected: 0,
             entries: 0,
             modules: 0,
+            information: None,
             optimizes: suffixes.optimization() > 0,
         };
         // Entries of a directory mostly follow each other, so what is known of it is kept.
@@ -129,7 +138,10 @@ impl Index {
                 continue;
             }
             let name = Name { bytes: header.name, position: u64::from(ordinal) + 46 };
-            let split = memchr::memrchr(b'/', name.bytes);
+            let (split, base_is_servable) = split_base(name.bytes);
+            if split.is_none() && name.bytes == INFORMATION_ENTRY.as_bytes() {
+                index.information = Some(ordinal);
+            }
             let directory = split.map_or(&b""[..], |at| &name.bytes[..at]);
             if directory != parent {
                 parent = directory;
@@ -140,8 +152,7 @@ impl Index {
                     None
                 };
             }
-            let base = split.map_or(name.bytes, |at| &name.bytes[at + 1..]);
-            if parent_is_servable && split != Some(0) && is_component(base) {
+            if parent_is_servable && split != Some(0) && base_is_servable {
                 index.add_file(directory_bytes, &name, split, parent_slot, ordinal, suffixes);
             }
         }
@@ -226,8 +237,8 @@ impl Index {
         }
         let slot = match (is_init, parent_slot) {
             (true, Some(slot)) => slot,
-            (true, None) => self.slot_mut(directory_bytes, name), // `__init__.py` at the root: just a module.
-            (false, _) => self.slot_mut(directory_bytes, &name.cut(base_start + stem.len())),
+            // `__init__.py` at the root is just a module.
+            _ => self.slot_mut(directory_bytes, &name.cut(base_start + stem.len())),
         };
         let slot = &mut self.slots[slot as usize];
         let files =
@@ -286,14 +297,20 @@ impl Index {
 
     /// The slot of a stem, made when there is none.
     fn slot_mut(&mut self, directory_bytes: &[u8], name: &Name) -> u32 {
-        let Self { slots, table, hasher, decoded, .. } = self;
+        let Self { slots, table, hasher, decoded, expected, .. } = self;
+        let is_expected = |slot: &Slot| stem_of(directory_bytes, decoded, slot) == name.bytes;
+        if slots.get(*expected as usize).is_some_and(is_expected) {
+            let number = *expected;
+            *expected += 1;
+            return number;
+        }
         let hash = hasher.hash_one(Stem(name.bytes));
         let entry = table.entry(
             hash,
             |slot| stem_of(directory_bytes, decoded, &slots[*slot as usize]) == name.bytes,
             |slot| hasher.hash_one(Stem(stem_of(directory_bytes, decoded, &slots[*slot as usize]))),
         );
-        match entry {
+        let number = match entry {
             hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 // Fewer slots than directory bytes, which fit a u32.
@@ -309,7 +326,9 @@ impl Index {
                 });
                 number
             }
-        }
+        };
+        *expected = number + 1;
+        number
     }
 
     fn slot(&self, directory_bytes: &[u8], stem: &[u8]) -> Option<&Slot> {
@@ -377,6 +396,11 @@ impl Index {
             .filter(|stem| memchr::memchr(b'/', stem).is_none())
     }
 
+    /// Where the header is of [`INFORMATION_ENTRY`].
+    pub(super) fn information(&self) -> Option<u32> {
+        self.information
+    }
+
     /// How many entries the central directory lists.
     pub(super) fn entries(&self) -> usize {
         self.entries
@@ -410,23 +434,4 @@ fn stem_of<'bytes>(
     } else {
         &decoded[start - directory_bytes.len()..start - directory_bytes.len() + length]
     }
-}
-
-/// Whether an entry's name (without a slash at its end) is one that a file below a directory can
-/// have.
-pub(super) fn is_servable(name: &[u8]) -> bool {
-    // As long as a path may be; also bounds the work that one name can cause.
-    !name.is_empty()
-        && name.len() <= libc::PATH_MAX as usize
-        && name.split(|byte| *byte == b'/').all(is_component_of_path)
-}
-
-/// Whether `base`, the part of a name after its last slash, can be a file's name; empty is the
-/// entry of a directory itself.
-fn is_component(base: &[u8]) -> bool {
-    base.is_empty() || is_component_of_path(base)
-}
-
-fn is_component_of_path(component: &[u8]) -> bool {
-    !matches!(component, b"" | b"." | b"..") && memchr::memchr2(0, b'\\', component).is_none()
 }

@@ -10,6 +10,7 @@ mod codepage;
 mod compression;
 mod contents;
 mod directory;
+mod directory_bytes;
 mod entry;
 mod error;
 mod found;
@@ -22,6 +23,7 @@ mod names;
 mod open;
 mod place;
 mod scripts;
+mod servable;
 mod standalone;
 mod suffixes;
 #[cfg(test)]

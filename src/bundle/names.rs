@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::directory::Header;
-use super::index::is_servable;
+use super::servable::is_servable;
 use super::{Bundle, BundleError, Entry, Found, decode_name};
 
 /// The sorted names of a bundle, each with the offset of its header in the central directory.

@@ -233,15 +233,10 @@ impl Bundle {
     }
 
     fn read_information(&self) -> Result<Option<BuildInformation>, BundleError> {
-        // `mmport build` puts this entry first, so the usual case is one header, not all names.
-        let first = self.directory.headers(self.path()).next().transpose()?;
-        let entry = match first {
-            Some(header) if header.name == INFORMATION_ENTRY.as_bytes() => {
-                Some(Entry::new(self, header))
-            }
-            _ => self.entry(INFORMATION_ENTRY)?,
-        };
-        let Some(entry) = entry else { return Ok(None) };
+        // Noted when the bundle was indexed: to sort the names of a large zip for one takes longer than
+        // all the rest.
+        let Some(ordinal) = self.index.information() else { return Ok(None) };
+        let entry = self.entry_at(ordinal)?;
         BuildInformation::parse(&entry.read()?).map(Some).map_err(|error| BundleError::Entry {
             path: self.path().to_owned(),
             entry: INFORMATION_ENTRY.to_owned(),

@@ -436,3 +436,13 @@ fn names_with_very_many_components_are_left_out() {
         .join()
         .unwrap();
 }
+
+#[test]
+fn build_information_is_found_wherever_it_stands() {
+    let wrong: &[u8] = b"{\"format\": 99}";
+    for files in [[("mmport.json", wrong), ("a.py", b"")], [("a.py", b""), ("mmport.json", wrong)]]
+    {
+        assert!(bundle_of(&files).1.information().is_err());
+    }
+    assert!(bundle_of(&[("a/mmport.json", wrong)]).1.information().unwrap().is_none());
+}
