@@ -45,6 +45,12 @@ impl Suffixes {
         self.extension.get(usize::from(rank)).map(|suffix| &**suffix)
     }
 
+    /// The rank of a suffix of extension modules.
+    pub(crate) fn extension_rank(&self, suffix: &str) -> Option<u8> {
+        let rank = self.extension.iter().position(|known| **known == *suffix)?;
+        u8::try_from(rank).ok()
+    }
+
     /// What follows a module's name in the name of its bytecode.
     pub(crate) fn cached_suffix(&self) -> &str {
         &self.cached

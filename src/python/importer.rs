@@ -6,7 +6,6 @@
 //! place among the materialized files) as origin and the bytecode's entry as `__cached__`.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,6 +15,7 @@ use crate::bundle::{Found, FoundKind, FoundModule};
 
 use super::code::CodeRequest;
 use super::errors::{ImportFailure, failed_import, import_error};
+use super::execution_log::logged;
 use super::extension::create_extension;
 use super::import_time::while_importing;
 use super::importlib::Importlib;
@@ -256,21 +256,11 @@ impl BundleImporter {
     fn exec_module(&self, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = module.py();
         let name = name_of(module)?;
-        let start = tracing::enabled!(target: "mmport::exec_module", tracing::Level::DEBUG)
-            .then(Instant::now);
-        let outcome = while_importing(py, || self.execute(module, &name));
-        if let Some(start) = start {
-            tracing::debug!(
-                target: "mmport::exec_module",
-                module = name,
-                origin = self.find(&name).map_or_else(String::new, |_| {
-                    self.get_filename(py, &name).unwrap_or_default()
-                }),
-                microseconds = start.elapsed().as_micros() as u64,
-                outcome = if outcome.is_ok() { "executed" } else { "raised" },
-            );
-        }
-        outcome
+        let origin = || match self.find(&name) {
+            Some(_) => self.get_filename(py, &name).unwrap_or_default(),
+            None => String::new(),
+        };
+        logged(&name, origin, || while_importing(py, || self.execute(module, &name)))
     }
 
     fn load_module<'py>(slf: &Bound<'py, Self>, fullname: &str) -> PyResult<Bound<'py, PyAny>> {

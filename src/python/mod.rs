@@ -8,6 +8,7 @@
 //! | `hooks.rs`, `installation.rs` | `install`, which puts all three in place, and `uninstall` |
 //! | `boot.rs` | the finder before the first import, for a standard library in a bundle |
 //! | `bytecode_cache.rs` | compiling by way of the store of code objects |
+//! | `execution_log.rs` | what the log says of executions |
 //! | `cache_tools.rs` | filling the store and looking into it, for `mmport cache` |
 //! | `source_tree.rs` | `SourceTreeLoader`, for directories of sources |
 //! | `import_time` | what a program does while it imports, done once |
@@ -20,7 +21,7 @@
 //! | `subinterpreters.rs` | a bundle on the path of other interpreters |
 //! | `zip_importer.rs`, `zip_archive.rs`, `zip_code.rs` | `ZipImporter`, for zips that are no bundles |
 //! | `site.rs` | `.pth` files and `sitecustomize` of a bundle |
-//! | `standard_library.rs` | modules of CPython that are told about bundles |
+//! | `standard_library` | modules of CPython: remembered, and told about bundles |
 //! | `source_lines.rs` | what `linecache` reads from bundles |
 //! | `syntax_errors.rs` | lines of what CPython's compiler refuses |
 //! | `tracebacks.rs` | the hooks that write a process's last tracebacks |
@@ -34,6 +35,7 @@ mod bytecode_cache;
 mod cache_tools;
 mod code;
 mod errors;
+mod execution_log;
 mod extension;
 mod finder;
 mod frozen;

@@ -129,12 +129,12 @@ impl Directories {
         let Some(listing) = self.listing(py, directory, memory.as_ref()) else {
             return Place::Unclear;
         };
-        let named = listing.find(name);
+        let named = listing.find(name, &self.suffixes);
         let mut is_namespace = false;
         if named.bare {
             let package = format!("{directory}/{name}");
             if let Some(inside) = self.listing(py, &package, memory.as_ref()) {
-                match inside.find("__init__") {
+                match inside.find("__init__", &self.suffixes) {
                     Named { extension: None, source: true, .. } => {
                         let path = format!("{package}/__init__.py");
                         return Self::source(path, Some(package));
@@ -184,14 +184,14 @@ impl Directories {
         let key = stamp.key(SUBJECT, directory);
         let recalled = memory.and_then(|memory| memory.recall(py, &key));
         let listing = match recalled.as_ref().and_then(|text| text.extract::<&str>().ok()) {
-            Some(text) => Listing::from_text(text, &self.suffixes),
+            Some(text) => Listing::from_text(text),
             None => {
                 let listing = Listing::read(path, &self.suffixes).ok()?;
                 if let Some(memory) = memory.filter(|memory| memory.may_keep(py))
                     && stamp.is_settled(SystemTime::now())
                     && Stamp::of(path) == Some(stamp)
                 {
-                    let text = PyString::new(py, &listing.to_text(&self.suffixes));
+                    let text = PyString::new(py, listing.text());
                     memory.keep(py, &key, "<directory>", directory, text.as_any());
                 }
                 listing

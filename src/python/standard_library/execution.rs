@@ -16,6 +16,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::bytecode::{HeaderKind, PycHeader};
 use crate::directory::Stamp;
 use crate::python::bytecode_cache::Memory;
+use crate::python::execution_log::logged;
 use crate::python::import_time::while_importing;
 use crate::python::importlib::Importlib;
 
@@ -102,36 +103,51 @@ impl Execution {
     }
 }
 
+impl Execution {
+    fn execute(
+        &self,
+        loader: &Bound<'_, PyAny>,
+        name: &str,
+        module: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = module.py();
+        let importlib = Importlib::get(py)?;
+        let recalled = self.source.recall(py);
+        tracing::debug!(
+            target: "mmport::bytecode",
+            module = name,
+            "{}", if recalled.is_some() { "module recalled" } else { "module not known" }
+        );
+        let is_known = recalled.is_some();
+        let code = match recalled {
+            Some(code) => {
+                importlib.fix_co_filename(py, &code, &self.source.path)?;
+                code
+            }
+            None => loader.call_method1(intern!(py, "get_code"), (name,))?,
+        };
+        if code.is_none() {
+            let message = format!("cannot load module {name:?} when get_code() returns None");
+            return Err(PyImportError::new_err(message));
+        }
+        let namespace = module.getattr(intern!(py, "__dict__"))?;
+        importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
+        if !is_known {
+            self.source.keep(py, name, &code);
+        }
+        teach(name, module);
+        Ok(())
+    }
+}
+
 #[pymethods]
 impl Execution {
     fn __call__(&self, module: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = module.py();
-        let importlib = Importlib::get(py)?;
         let loader = self.loader.bind(py);
         loader.delattr(intern!(py, "exec_module"))?;
         let name = self.name.bind(py).to_str()?;
-        while_importing(py, || {
-            let recalled = self.source.recall(py);
-            let is_known = recalled.is_some();
-            let code = match recalled {
-                Some(code) => {
-                    importlib.fix_co_filename(py, &code, &self.source.path)?;
-                    code
-                }
-                None => loader.call_method1(intern!(py, "get_code"), (&self.name,))?,
-            };
-            if code.is_none() {
-                let message = format!("cannot load module {name:?} when get_code() returns None");
-                return Err(PyImportError::new_err(message));
-            }
-            let namespace = module.getattr(intern!(py, "__dict__"))?;
-            importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
-            if !is_known {
-                self.source.keep(py, name, &code);
-            }
-            Ok(())
-        })?;
-        teach(name, module);
-        Ok(())
+        let execute = || while_importing(py, || self.execute(loader, name, module));
+        logged(name, || self.source.path.clone(), execute)
     }
 }
