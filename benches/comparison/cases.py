@@ -89,6 +89,32 @@ print(sorted(app.openapi()["components"]["schemas"]))
 """
 
 
+ABILITIES = """\
+import multiprocessing
+import sys
+
+
+def main():
+    multiprocessing.freeze_support()
+    import jinja2
+
+    if "native" in sys.argv:
+        import markupsafe._speedups
+
+        print(markupsafe._speedups.__name__)
+    elif "data" in sys.argv:
+        import certifi
+
+        with open(certifi.where(), "rb") as file:
+            print(len(file.read()) > 100_000)
+    elif "spawn" in sys.argv:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print(pool.map(abs, [-3]))
+    else:
+        print(jinja2.Template("hello {{ name }}").render(name="you"))
+"""
+
+
 @dataclass(frozen=True)
 class Application:
     """Something to install, pinned; resolved once, for the environment and the bundle alike."""
@@ -97,6 +123,8 @@ class Application:
     requirements: tuple[str, ...] = ()
     script: str | None = None
     """Console script that starts it; without one the bundle acts as Python."""
+    source: str | None = None
+    """The only module of an application of our own, whose `main` the script calls."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +142,13 @@ class Case:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-NOTHING = Application("nothing", script="nothing")
+NOTHING = Application("nothing", script="nothing", source="def main():\n    return 0\n")
 """An installed function that returns at once: a wheel for the environment, a source folder for
 the bundle, both made by ``preparation.py``."""
+ABLE = Application(
+    "able", ("jinja2==3.1.6", "markupsafe==3.0.4", "certifi==2026.10.18"), "able", ABILITIES
+)
+"""What not every tool can run: an extension module, a data file, processes of its own."""
 BLACK = Application("black", ("black==25.1.0",), "black")
 HTTPIE = Application("httpie", ("httpie==3.2.4",), "http")
 DJANGO = Application("django", ("django==5.2.8",), "django-admin")
@@ -173,3 +205,6 @@ CASES = [
     Case("fastapi", "fastapi, an application", FASTAPI, ("api.py",), {"api.py": API}),
     Case("pandas", "pandas, a short script", PANDAS, ("frame.py",), {"frame.py": FRAME}),
 ]
+
+ABLE_CASE = Case("able", "jinja2, one template", ABLE)
+"""For the table of what tools can do; not among the others, because it is nobody's application."""

@@ -6,7 +6,8 @@ import statistics
 from xml.sax.saxutils import escape
 
 from .measurement import MMPORT, PLAIN
-from .report import Report, ratio
+from .preparation import ComparisonError
+from .report import Report, ratio_of
 
 WIDTH = 720
 LEFT = 190
@@ -35,21 +36,24 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 
 def as_svg(report: Report) -> str:
     """The report as a bar chart: the plain environment and mmport, in milliseconds."""
-    medians = [
-        (
-            item,
-            statistics.median(item.milliseconds[PLAIN]),
-            statistics.median(item.milliseconds[MMPORT]),
-        )
-        for item in report.measurements
-    ]
+    medians = []
+    for item in report.measurements:
+        warm = item.samples.get("warm", {})
+        if PLAIN in warm and MMPORT in warm:
+            plain, mmport = (
+                statistics.median(sample["milliseconds"] for sample in warm[way])
+                for way in (PLAIN, MMPORT)
+            )
+            medians.append((item, plain, mmport))
+    if not medians:
+        raise ComparisonError("there is nothing to draw: that takes warm starts of `mmport run`")
     scale = LONGEST / max(max(plain, mmport) for _, plain, mmport in medians)
     height = TOP + ROW * len(medians) + 22
     facts = []
     shapes = []
     for number, (item, plain, mmport) in enumerate(medians):
-        spread = ratio(item, MMPORT, PLAIN)
-        factor = f"{spread.median:.2f}" if spread else "?"
+        warm = item.samples["warm"]
+        factor = f"{ratio_of(warm[MMPORT], warm[PLAIN], 'milliseconds').median:.2f}"
         facts.append(f"{item.title}: {plain:.0f} ms, mmport {mmport:.0f} ms, ratio {factor}")
         top = TOP + ROW * number
         shapes.append(text(LEFT - 12, top + BAR + 5, item.title, "title"))

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from .cases import NOTHING, Case
-from .preparation import ComparisonError, Preparation, Prepared, progress, remove_tree
+from .cases import Case
+from .preparation import ComparisonError, Preparation, Prepared, remove_tree
 
 WARM_UP_ROUNDS = 2
-FIRST_ROUNDS = 5
-"""Rounds of first and warm runs, which write much: after the others, so as not to disturb them."""
 
 PLAIN = "virtual environment"
 ZIP = "python bundle"
 MMPORT = "mmport run"
-FIRST = "mmport run, first"
-WARM = "mmport run, beside first"
 INTERPRETER = "python -I -S -c pass"
 EMBEDDED = "mmport python -I -S -c pass"
+IDLE = ("-I", "-S", "-c", "pass")
 
 FILE_CALLS = "%file,fstat,read,pread64,lseek,getdents64"
 """What counts as a file-system call: calls that name a path, and those that read or look at a file
 or directory. Each is a round trip on a network file system without a cache."""
+
+BLOCK = 512
+"""Bytes, as the kernel counts what a process reads from the disk."""
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+"""Those of this process before it was pinned."""
+
+
+class DiffersError(ComparisonError):
+    """A process did not do what it does in the virtual environment."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        """Keep what it did do."""
+        super().__init__(message)
+        self.outcome = outcome
 
 
 @dataclass(frozen=True)
@@ -56,73 +66,20 @@ class Outcome:
     Not less than this process had when it started the other."""
     processor_milliseconds: float
     """Time that processors were busy with it, in the kernel too."""
+    read: int = 0
+    """Bytes read from the disk."""
+    faults: int = 0
+    """Page faults that waited for the disk."""
 
     def is_like(self, other: Outcome) -> bool:
         """Whether both ended and printed alike."""
         return (self.status, self.output) == (other.status, other.output)
 
 
-@dataclass
-class Measurement:
-    """What was measured of one case."""
-
-    case: str
-    title: str
-    versions: list[str]
-    milliseconds: dict[str, list[float]]
-    """Samples by way; those at the same index belong to the same round."""
-    left_out: dict[str, str] = field(default_factory=dict)
-    """Why a way is not measured, by way."""
-    file_calls: dict[str, int] = field(default_factory=dict)
-    """File-system calls of one warm run, by way; empty without strace."""
-
-    def add(self, way: str, outcome: Outcome, number: int) -> None:
-        """Keep the time of a round; those of warm-up rounds have negative numbers."""
-        if number >= 0:
-            self.milliseconds.setdefault(way, []).append(outcome.milliseconds)
-
-
-def measure(case: Case, preparation: Preparation, rounds: int) -> Measurement:
-    """Run a case in all its ways, in turn, and compare what they print."""
-    prepared = preparation.application(case.application)
-    directory = preparation.working_directory(case)
-    ways = ways_of(case, prepared, preparation, directory)
-    plain, mmport = ways[PLAIN], ways[MMPORT]
-    measurement = Measurement(case.name, case.title, prepared.versions, {})
-    before = Path.cwd()
-    os.chdir(directory)
-    try:
-        expected = run(plain)
-        outcome = run(ways[ZIP])
-        if not outcome.is_like(expected):
-            why = reason(outcome, prepared.bundle)
-            if case.application.script is None:
-                why = "the bundle acts as Python and has no entry point"
-            measurement.left_out[ZIP] = why
-            del ways[ZIP]
-        progress(f"measuring {case.name}: {rounds} rounds of {len(ways)} ways")
-        for number in range(-WARM_UP_ROUNDS, rounds):
-            for way in ways.values():
-                measurement.add(way.name, checked(case, way, expected), number)
-        with new_directories(preparation.directory) as new_directory:
-            for number in range(FIRST_ROUNDS):
-                measurement.add(WARM, checked(case, mmport, expected), number)
-                root = {"MMPORT_ROOT": str(new_directory())}
-                first = replace(mmport, name=FIRST, environment=mmport.environment | root)
-                measurement.add(FIRST, checked(case, first, expected), number)
-        if strace := shutil.which("strace"):
-            calls = {way.name: file_calls(way, strace) for way in ways.values()}
-            # None, where this machine lets nothing be traced.
-            measurement.file_calls = calls if all(calls.values()) else {}
-    finally:
-        os.chdir(before)
-    return measurement
-
-
 def ways_of(
     case: Case, prepared: Prepared, preparation: Preparation, directory: Path
 ) -> dict[str, Way]:
-    """All ways to run a case, by name and in the order in which they take turns."""
+    """The virtual environment and mmport's ways, by name and in the order of their turns."""
     environment = {
         "HOME": str(preparation.directory / "home"),
         "MMPORT_ROOT": str(preparation.directory / "root"),
@@ -136,10 +93,6 @@ def ways_of(
         ZIP: [str(preparation.empty_environment()), bundle, *case.arguments],
         MMPORT: [mmport, "run", bundle, *case.arguments],
     }
-    if case.application == NOTHING:
-        idle = ["-I", "-S", "-c", "pass"]
-        commands[INTERPRETER] = [str(preparation.python), *idle]
-        commands[EMBEDDED] = [mmport, "python", *idle]
     return {
         name: Way(name, command, environment, standard_input) for name, command in commands.items()
     }
@@ -161,11 +114,12 @@ def checked(case: Case, way: Way, expected: Outcome) -> Outcome:
     outcome = run(way)
     if outcome.is_like(expected):
         return outcome
-    raise ComparisonError(
+    raise DiffersError(
         f"{case.name}: `{way.name}` differs from `{PLAIN}`, so times say nothing\n"
         f"expected status {expected.status} and output {expected.output!r}\n"
         f"found status {outcome.status} and output {outcome.output!r}\n"
-        f"its errors: {outcome.errors.decode(errors='replace')}"
+        f"its errors: {outcome.errors.decode(errors='replace')}",
+        outcome,
     )
 
 
@@ -208,8 +162,16 @@ def spawn(command: list[str], environment: dict[str, str], standard_input: Path)
         code = os.waitstatus_to_exitcode(status)
         peak_memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         processor = (usage.ru_utime + usage.ru_stime) * 1000
+        read = usage.ru_inblock * BLOCK
         return Outcome(
-            nanoseconds / 1e6, code, output.read(), errors.read(), peak_memory, processor
+            nanoseconds / 1e6,
+            code,
+            output.read(),
+            errors.read(),
+            peak_memory,
+            processor,
+            read,
+            usage.ru_majflt,
         )
 
 
@@ -217,6 +179,20 @@ def pin() -> None:
     """Keep this process, and those that it starts, on one core, where that is possible."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+@contextmanager
+def unpinned() -> Iterator[None]:
+    """Let processes run on all cores for a while."""
+    if not CORES:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CORES)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def file_calls(way: Way, strace: str) -> int:
@@ -235,12 +211,3 @@ def file_calls(way: Way, strace: str) -> int:
         rows = [line.split() for line in Path(counts.name).read_text().splitlines()]
     totals = [int(row[3]) for row in rows if row[-1:] == ["total"]]
     return totals[0] if totals else 0
-
-
-def reason(outcome: Outcome, bundle: Path) -> str:
-    """Why Python alone does not run a bundle, in its own words."""
-    lines = outcome.errors.decode(errors="replace").strip().splitlines()
-    line = lines[-1] if lines else f"exit status {outcome.status}, and other output"
-    # What the message names is a path of this machine, and then what mmport would do.
-    line = line.removeprefix(f"{bundle}: ").split("; run it with")[0]
-    return line.replace(str(bundle), bundle.name).split(": ", 1)[-1]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from .cases import Case
-from .preparation import ComparisonError, Preparation, checked_output
+from .preparation import ComparisonError, Preparation, checked_output, progress
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -21,14 +23,21 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         help="the command to measure (default: target/release/mmport)",
     )
     parser.add_argument(
-        "--cache",
+        "--directory",
         type=Path,
-        default=REPOSITORY / "target" / "benches",
-        help="where environments and bundles are kept (default: target/benches)",
+        default=default_directory(),
+        help="where environments, bundles and what other tools make are kept (default: "
+        "target/benches of the project in which you are, or else the current directory)",
     )
 
 
-def add_options(parser: argparse.ArgumentParser, cases: list[Case], rounds: int) -> None:
+def default_directory() -> Path:
+    """The project's own place for products, but not for somebody who works elsewhere."""
+    here = Path.cwd()
+    return REPOSITORY / "target" / "benches" if here.is_relative_to(REPOSITORY) else here
+
+
+def add_options(parser: argparse.ArgumentParser, cases: list[Case], rounds: int | None) -> None:
     """Add the cases, and the options that say what is measured and where it is kept."""
     parser.add_argument(
         "cases",
@@ -37,7 +46,10 @@ def add_options(parser: argparse.ArgumentParser, cases: list[Case], rounds: int)
         help=f"cases or applications: {', '.join(names(cases))}",
     )
     parser.add_argument(
-        "--rounds", type=int, default=rounds, help=f"rounds per case (default: {rounds})"
+        "--rounds",
+        type=int,
+        default=rounds,
+        help=f"rounds per case (default: {rounds or 'of each mode'})",
     )
     add_places(parser)
     parser.add_argument(
@@ -54,7 +66,7 @@ def parsed(parser: argparse.ArgumentParser, cases: list[Case]) -> argparse.Names
     known = names(cases)
     if unknown := set(arguments.cases) - set(known):
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    if arguments.rounds < 1:
+    if arguments.rounds is not None and arguments.rounds < 1:
         parser.error("--rounds has to be at least 1")
     return arguments
 
@@ -76,9 +88,21 @@ def preparation_of(arguments: argparse.Namespace) -> Preparation:
     """The preparation for the command and the interpreter that were asked for."""
     mmport = arguments.mmport.resolve()
     if not mmport.is_file():
-        raise ComparisonError(f"{mmport} is missing; build it with `cargo build --release`")
+        if mmport != REPOSITORY / "target" / "release" / "mmport" or not shutil.which("cargo"):
+            raise ComparisonError(f"{mmport} is missing; build it with `cargo build --release`")
+        build(mmport)
     python = interpreter(arguments.python, mmport)
-    return Preparation(arguments.cache.resolve(), mmport, python)
+    return Preparation(arguments.directory.resolve(), mmport, python)
+
+
+def build(mmport: Path) -> None:
+    """Build the project's own command, which is not there yet."""
+    progress("building mmport")
+    target = ["--target-dir", str(mmport.parent.parent)]
+    manifest = ["--manifest-path", str(REPOSITORY / "Cargo.toml")]
+    words = ["cargo", "build", "--release", "--bin", "mmport", *manifest, *target]
+    if subprocess.run(words, stdout=sys.stderr).returncode:
+        raise ComparisonError("mmport could not be built")
 
 
 def interpreter(name: str | None, mmport: Path) -> Path:

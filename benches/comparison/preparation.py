@@ -12,7 +12,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cases import NOTHING, Application, Case
+from .cases import Application, Case
 
 PIP = "pip==25.3"
 """Installs everything, and writes the console scripts that are compared with."""
@@ -42,13 +42,26 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Prepared:
-    """An application, ready to run both ways."""
+    """An application, ready to run both ways, and what other tools pack it from."""
 
+    environment: Path
     program: Path
     """The console script of the virtual environment, or its Python."""
     bundle: Path
-    versions: list[str]
-    """``name==version`` of everything that is installed."""
+    frozen: Path
+    """The requirements of all that is installed, with their versions."""
+    wheel: Path | None
+    """Of an application of our own."""
+
+    @property
+    def versions(self) -> list[str]:
+        """``name==version`` of everything that is installed."""
+        return self.frozen.read_text().split()
+
+    @property
+    def requirements(self) -> list[str]:
+        """Arguments of an installer, and of tools that call one."""
+        return ["-r", str(self.frozen), *([str(self.wheel)] if self.wheel else [])]
 
 
 def clean_environment() -> dict[str, str]:
@@ -57,10 +70,19 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(steering)}
 
 
-def checked_output(command: list[str | Path]) -> str:
+def checked_output(
+    command: list[str | Path],
+    variables: dict[str, str] | None = None,
+    directory: Path | None = None,
+) -> str:
     """Run a command of the preparation; its standard output."""
     process = subprocess.run(
-        command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+        command,
+        env=clean_environment() | (variables or {}),
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
     )
     if process.returncode:
         words = " ".join(str(word) for word in command)
@@ -98,35 +120,52 @@ class Preparation:
         frozen = directory / "requirements.txt"
         bundle = directory / "bundle" / (application.script or application.name)
         requirements = list(application.requirements)
-        stamp = Stamp(frozen, python=str(self.python), requirements=requirements, pip=PIP)
+        made_from = {"requirements": requirements, "source": application.source, "pip": PIP}
+        stamp = Stamp(frozen, python=str(self.python), **made_from)
         if not stamp.is_current():
             progress(f"installing {application.name}")
             remove_tree(directory)
             directory.mkdir(parents=True)
-            if application == NOTHING:
-                requirements = [str(write_nothing(directory))]
+            if application.source is not None:
+                requirements = [str(write_wheel(application, directory))]
             self.virtual_environment(environment)
             self.pip(environment, "install", "--quiet", *requirements)
             listing = self.pip(environment, "freeze", "--all").splitlines()
             frozen.write_text("".join(f"{line}\n" for line in listing if "==" in line))
             stamp.write()
-        status = self.mmport.stat()
-        stamp = Stamp(bundle, size=status.st_size, modified=status.st_mtime_ns)
-        if not stamp.is_current():
-            progress(f"bundling {application.name}")
-            bundle.parent.mkdir(exist_ok=True)
-            content = ["-r", frozen]
-            entry = ["-c", application.script] if application.script else []
-            if application == NOTHING:
-                content, entry = ["--source", directory / "source"], ["-e", "nothing:main"]
-            target = ["--python", self.python, "-o", bundle]
-            checked_output([self.mmport, "build", "--quiet", *content, *entry, *target])
-            stamp.write()
         return Prepared(
+            environment=environment,
             program=environment / "bin" / (application.script or "python"),
-            bundle=bundle,
-            versions=frozen.read_text().split(),
+            bundle=self.bundle(application, bundle),
+            frozen=frozen,
+            wheel=next(directory.glob("*.whl"), None),
         )
+
+    def bundle(
+        self,
+        application: Application,
+        product: Path,
+        options: tuple[str, ...] = (),
+        directory: Path | None = None,
+    ) -> Path:
+        """Bundle an application that is installed; programs it starts do so in ``directory``."""
+        status = self.mmport.stat()
+        made_from = {"size": status.st_size, "modified": status.st_mtime_ns, "options": options}
+        stamp = Stamp(product, **made_from)
+        if not stamp.is_current():
+            progress(" ".join(["bundling", application.name, *options[:1]]))
+            product.parent.mkdir(parents=True, exist_ok=True)
+            installed = self.directory / application.name
+            content: list[str | Path] = ["-r", installed / "requirements.txt"]
+            entry = ["-c", application.script] if application.script else []
+            if application.source is not None:
+                content += ["--source", installed / "source"]
+                entry = ["-e", f"{application.name}:main"]
+            target = ["--python", self.python, "-o", product]
+            build = [self.mmport, "build", "--quiet", *content, *entry, *target, *options]
+            checked_output(build, directory=directory)
+            stamp.write()
+        return product
 
     def empty_environment(self) -> Path:
         """The Python of an environment without packages.
@@ -166,25 +205,28 @@ class Preparation:
         return checked_output([tools, "-m", "pip", *options, *arguments])
 
 
-def write_nothing(directory: Path) -> Path:
-    """Write the application that does nothing, as a source folder and as a wheel; the wheel."""
+def write_wheel(application: Application, directory: Path) -> Path:
+    """Write an application of our own, as a source folder and as a wheel; the wheel."""
+    name = application.name
     source = directory / "source"
     source.mkdir()
-    code = "def main():\n    return 0\n"
-    (source / "nothing.py").write_text(code)
-    information = "nothing-1.0.dist-info"
+    code = str(application.source)
+    (source / f"{name}.py").write_text(code)
+    information = f"{name}-1.0.dist-info"
+    needs = "".join(f"Requires-Dist: {one}\n" for one in application.requirements)
+    script = f"[console_scripts]\n{application.script} = {name}:main\n"
     files = {
-        "nothing.py": code,
-        f"{information}/METADATA": "Metadata-Version: 2.1\nName: nothing\nVersion: 1.0\n",
+        f"{name}.py": code,
+        f"{information}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{needs}",
         f"{information}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{information}/entry_points.txt": "[console_scripts]\nnothing = nothing:main\n",
+        f"{information}/entry_points.txt": script,
     }
     record = [f"{name},," for name in [*files, f"{information}/RECORD"]]
     files[f"{information}/RECORD"] = "".join(f"{line}\n" for line in record)
-    wheel = directory / "nothing-1.0-py3-none-any.whl"
+    wheel = directory / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
+        for path, text in files.items():
+            archive.writestr(path, text)
     return wheel
 
 
