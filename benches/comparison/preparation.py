@@ -153,7 +153,7 @@ class Preparation:
         made_from = {"size": status.st_size, "modified": status.st_mtime_ns, "options": options}
         stamp = Stamp(product, **made_from)
         if not stamp.is_current():
-            progress(" ".join(["bundling", application.name, *options[:1]]))
+            progress(" ".join(["bundling", application.name, *options]))
             product.parent.mkdir(parents=True, exist_ok=True)
             installed = self.directory / application.name
             content: list[str | Path] = ["-r", installed / "requirements.txt"]

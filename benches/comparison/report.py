@@ -60,7 +60,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Table:
-    """A figure of a series: cases are the rows, ways the columns."""
+    """A figure of a series, by case and way."""
 
     title: str
     series: str
@@ -135,7 +135,10 @@ def tables(report: Report) -> list[Table]:
 
 
 def rows(report: Report, table: Table) -> list[list[str]]:
-    """A table's rows, the heading first; without any where nothing was measured."""
+    """A table's rows, the heading first; without any where nothing was measured.
+
+    Where there are more ways than cases, the ways are the rows.
+    """
     items = [item for item in report.measurements if table.series in item.samples]
     names = [
         kind.title
@@ -144,7 +147,10 @@ def rows(report: Report, table: Table) -> list[list[str]]:
         and any(kind.title in item.samples[table.series] for item in items)
     ]
     body = [[item.title, *(cell(item, table, name) for name in names)] for item in items]
-    return [["", *names], *body] if names else []
+    whole = [["", *names], *body]
+    if len(names) > len(items):
+        whole = [list(row) for row in zip(*whole, strict=True)]
+    return whole if names else []
 
 
 def cell(item: Measurement, table: Table, name: str) -> str:

@@ -166,10 +166,11 @@ def pex_by_python(way: str) -> Callable[[Packing], Product]:
 
     def make(packing: Packing) -> Product:
         product = pex(packing, way)
-        python = packing.preparation.empty_environment()
+        python = packing.preparation.python
         if way == "pex-boot":
             path = os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)])
             return Product([product], product, {"PATH": path})
+        # It leaves a virtual environment for what that was made from, which takes as long again.
         return Product([python, product], product)
 
     return make
@@ -214,7 +215,13 @@ KINDS = [
     ),
     Kind("python", ZIP, python_with_bundle, peer=True, default=True),
     Kind("mmport", MMPORT, mmport_run, default=True),
-    Kind("memory", "mmport run, nothing writable", mmport_from_memory, peer=True, modes=("first",)),
+    Kind(
+        "unwritable",
+        "mmport run, nothing writable",
+        mmport_from_memory,
+        peer=True,
+        modes=("first",),
+    ),
     Kind("ordered", "mmport run, ordered", mmport_ordered, modes=("cold",)),
     Kind("standalone", "mmport, standalone", mmport_standalone),
     Kind("minimal", "mmport, standalone, minimal", mmport_minimal),
