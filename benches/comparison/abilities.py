@@ -23,7 +23,7 @@ NO_PYTHON = (
     '[ ! -d "$place" ] || mount -t tmpfs tmpfs "$place"; done'
 )
 READ_ONLY = (
-    'for place in /tmp /var/tmp /dev/shm /run "$HOME"; do [ -d "$place" ] || continue; '
+    'for place in /tmp /var/tmp /dev/shm /run "$HOME" "$PWD"; do [ -d "$place" ] || continue; '
     'mount --bind "$place" "$place" && mount -o remount,bind,ro "$place"; done'
 )
 NOEXEC = (
@@ -73,7 +73,7 @@ def runs_in(trial: Trial, way: Way, change: str, directory: Path) -> str:
     own = started(way, directory, "native")
     variables = own.environment | {"PREFIX": prefix}
     # The default places of all, so that they find those that are left.
-    for name in ("SHIV_ROOT", "PEX_ROOT", "MMPORT_ROOT", "TMPDIR"):
+    for name in ("SHIV_ROOT", "PEX_ROOT", "MMPORT_ROOT"):
         del variables[name]
     for flags in (["-m"], ["-Urm"]):
         prepared = ["unshare", *flags, "sh", "-c", f'{change} && exec "$@"', "sh"]
