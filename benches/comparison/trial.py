@@ -93,10 +93,12 @@ class Trial:
         self.ways.pop(name, None)
 
     def reason(self, outcome: Outcome) -> str:
-        """Why a way does not run: the last that mmport says, or else the program."""
+        """Why a way does not run: the last that mmport says, or else the last error."""
         lines = outcome.errors.decode(errors="replace").strip().splitlines()
         said = [line.removeprefix("mmport: ") for line in lines if line.startswith("mmport: ")]
-        line = (said or lines or [f"exit status {outcome.status}, and other output"])[-1]
+        errors = [line for line in lines if "Error" in line or "error:" in line]
+        other = f"exit status {outcome.status}, and other output"
+        line = (said or errors or lines or [other])[-1].rstrip(".")
         bundle = self.packing.prepared.bundle
         # What the message names is a path of this machine, and then what mmport would do.
         line = line.removeprefix(f"{bundle}: ").split("; run it with")[0]
