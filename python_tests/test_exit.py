@@ -312,10 +312,10 @@ READ = {
     "nh3==0.3.8": "import nh3\nkept = nh3.Cleaner(attribute_filter=print)\n",
     "protobuf==7.36.2": "from google.protobuf import struct_pb2\nkept = struct_pb2.Struct()\n"
     "kept['a'] = [1, {'b': 2}]\nvalues = kept['a'].values\n",
-    "pymongo==4.20.0": "import bson, pymongo.message\nkept = bson.decode(bson.encode({'a': 1}))\n",
+    "pymongo==4.18.3": "import bson, pymongo.message\nkept = bson.decode(bson.encode({'a': 1}))\n",
     "pynacl==1.6.2": "import nacl.hash\nkept = nacl.hash.generichash(b'text')\n",
     "xxhash==4.1.0": "import xxhash\nkept = xxhash.xxh3_64(b'text')\n",
-    "zope.interface==8.7": "from zope.interface import Interface, implementer, providedBy\n"
+    "zope.interface==8.6": "from zope.interface import Interface, implementer, providedBy\n"
     "class I(Interface): pass\n@implementer(I)\nclass A: pass\nkept = A()\n"
     "print(list(providedBy(kept)))\n",
 }

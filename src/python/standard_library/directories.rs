@@ -160,6 +160,14 @@ impl Directories {
         }
     }
 
+    /// Whether it is known, without listing anything for it, that nothing of this name is in `directory`.
+    pub(super) fn is_known_absent(&self, directory: &Directory, name: &str) -> bool {
+        self.listings.get(&*directory.path).is_some_and(|known| {
+            Stamp::of(Path::new(&*directory.path)) == Some(known.0)
+                && known.1.find(name, &self.suffixes) == Named::default()
+        })
+    }
+
     fn source(path: String, package: Option<String>) -> Place {
         match Stamp::of(Path::new(&path)) {
             Some(stamp) if stamp.kind() == Kind::File => Place::Source { path, stamp, package },

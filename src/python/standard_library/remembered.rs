@@ -167,12 +167,13 @@ pub(in crate::python) fn find_remembered<'py>(
     Ok(None)
 }
 
-/// Whether a finder is one of CPython's for a directory in which there is nothing of this name.
+/// Whether a finder is one of CPython's for a directory in which there is nothing of this name, as far as is
+/// known without looking for more than whether it has changed.
 pub(in crate::python) fn is_absent(finder: &Bound<'_, PyAny>, name: &str) -> bool {
     let py = finder.py();
     let Some(Some(library)) = STANDARD_LIBRARY.get(py) else { return false };
     library.import_system.is_unchanged(py).unwrap_or(false)
-        && library.directory(finder).is_some_and(|directory| {
-            matches!(library.directories.find(py, &directory, name), Place::Nowhere)
-        })
+        && library
+            .directory(finder)
+            .is_some_and(|directory| library.directories.is_known_absent(&directory, name))
 }
