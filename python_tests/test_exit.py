@@ -496,3 +496,20 @@ def test_python_package(
     assert (FINALIZED in found.stderr) == (name in SEEN)
     assert (found.status, found.stdout) == (expected.status, expected.stdout)
     assert content == written(it.run.cwd)
+
+
+@pytest.mark.parametrize("where", ["bundle", "standard library"])
+@pytest.mark.parametrize("delay", [0.002, 0.01, 0.03])
+def test_daemon_threads_that_import(
+    application: Callable[..., Application], where: str, delay: float
+) -> None:
+    """A daemon thread may be in the middle of an import when the program ends."""
+    slow = "import time\nwhile True:\n    time.sleep(0.0005)\n"
+    library = "import asyncio, unittest.mock, xml.dom.minidom, http.server, pydoc, sqlite3\n"
+    main = "import threading, time\nclass A:\n    def __del__(self): print('gone')\na = A()\n"
+    main += "threading.Thread(target=__import__, args=('work',), daemon=True).start()\n"
+    main += f"time.sleep({delay})\nprint('ends')\n"
+    made = application({"__main__.py": main, "work.py": slow if where == "bundle" else library})
+    for _ in range(4):
+        outcome = made.bundled()
+        assert (outcome.status, outcome.stdout) == (0, "ends\ngone\n"), str(outcome)

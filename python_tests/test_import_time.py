@@ -353,3 +353,15 @@ def test_threads_that_warn_at_the_end(application: Callable[..., Application]) -
         outcome = it.bundled(MMPORT_ROOT=root_of(it))
         assert (outcome.status, outcome.stdout) == (0, "over\n")
         assert outcome.stderr.count("Warning") == 1
+
+
+def test_garbage_of_many_imports_goes(application: Callable[..., Application]) -> None:
+    """A program that imports again and again is collected like any other."""
+    work = "import gc, sys\nclass Cycle:\n    count = 0\n    def __init__(self):\n"
+    work += "        self.itself = self\n        Cycle.count += 1\n    def __del__(self):\n"
+    work += "        Cycle.count -= 1\nmost = 0\nfor _ in range(60):\n"
+    work += "    for _ in range(12_000):\n        Cycle()\n    sys.modules.pop('part', None)\n"
+    work += "    import part\n    most = max(most, Cycle.count)\nprint(most)\n"
+    files = {"__main__.py": "import work\n", "work.py": work, "part.py": "x = 1\n"}
+    # Of 720,000.
+    assert int(application(files).bundled().succeeded().stdout) < 450_000

@@ -697,3 +697,18 @@ def test_coverage_of_children(own: Own) -> None:
         for file in files:
             file.unlink()
     assert counts[0] == counts[1]
+
+
+def test_a_patch_of_importlib_takes_effect(own: Own) -> None:
+    """What a `.pth` file changes about loading holds for the standard library, too."""
+    patch = "from importlib.machinery import SourceFileLoader as loader\n"
+    patch += "former = loader.get_code\ndef get_code(self, name):\n"
+    patch += (
+        "    print('code of', name)\n    return former(self, name)\nloader.get_code = get_code\n"
+    )
+    write_files(own.packages, {"patch.py": patch, "a.pth": "import patch\n"})
+    own.build()
+    arguments = ["-c", "import colorsys"]
+    for _ in range(2):
+        assert "code of colorsys\n" in own.in_bundle(*arguments).succeeded().stdout
+    assert "code of colorsys\n" in own.in_venv(*arguments).succeeded().stdout

@@ -8,6 +8,7 @@ library; so they count as one.
 from __future__ import annotations
 
 import os
+import py_compile
 import re
 import shutil
 import time
@@ -161,6 +162,17 @@ CHANGED = {
     "    def find_spec(self, name, target=None):\n        print('asked for', name)\n"
     "        return former.find_spec(name, target)\n"
     "sys.path_importer_cache[directory] = Finder()\n",
+    "a finder itself": "import os\ndirectory = os.path.dirname(os.__file__)\n"
+    "finder = sys.path_importer_cache[directory]\ndef find_spec(name, target=None):\n"
+    "    print('asked for', name)\n    return type(finder).find_spec(finder, name, target)\n"
+    "finder.find_spec = find_spec\n",
+    "loaders of a finder": "import os\n"
+    "del sys.path_importer_cache[os.path.dirname(os.__file__)]._loaders[-2:]\n",
+    "a function of importlib's": "import importlib._bootstrap_external as external\n"
+    "former = external.cache_from_source\ndef cache_from_source(path, *rest, **more):\n"
+    "    return former(path, *rest, **{**more, 'optimization': 'mine'})\n"
+    "external.cache_from_source = cache_from_source\nsys.dont_write_bytecode = True\n",
+    "slashes": "import os\nsys.path.insert(0, os.path.dirname(os.__file__) + '//')\n",
     "a path hook": "from importlib.machinery import FileFinder, SourceFileLoader\n"
     "class Loader(SourceFileLoader):\n    def get_code(self, name):\n"
     "        print('code of', name)\n        return super().get_code(name)\n"
@@ -249,6 +261,11 @@ def edit(path: Path, text: str) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def bytecode_of(source: Path) -> str:
+    """Return where the bytecode of a source is."""
+    return str(next((source.parent / "__pycache__").glob(f"{source.stem}.*")))
+
+
 def replace(path: Path, text: str) -> None:
     """Put another file in its place, with the same size and modification time."""
     before = path.stat()
@@ -274,6 +291,15 @@ def keep_time(directory: Path, change: Callable[[], object]) -> None:
 CHANGES: dict[str, Callable[[Path], object]] = {
     "nothing": lambda place: None,
     "touched": lambda place: (place / "plain.py").touch(),
+    "edited alike, bytecode removed": lambda place: (
+        edit(place / "plain.py", "VALUE = 'other'\n"),
+        shutil.rmtree(place / "__pycache__"),
+    ),
+    "other bytecode": lambda place: (
+        edit(place / "plain.py", "VALUE = 'other'\n"),
+        py_compile.compile(str(place / "plain.py"), cfile=bytecode_of(place / "plain.py")),
+        edit(place / "plain.py", "VALUE = 'first'\n"),
+    ),
     "edited": lambda place: (place / "plain.py").write_text("VALUE = 'another one'\n"),
     "edited alike": lambda place: edit(place / "plain.py", "VALUE = 'other'\n"),
     "replaced alike": lambda place: replace(place / "plain.py", "VALUE = 'other'\n"),
@@ -390,6 +416,35 @@ def test_tracebacks_are_the_same(application: Make, tmp_path: Path) -> None:
     assert "ZeroDivisionError" in plain.stderr
     for _ in range(3):
         assert made.bundled(PYTHONPATH=str(place)).named(names) == plain
+
+
+def test_errors_of_sources_are_the_same(application: Make, tmp_path: Path) -> None:
+    """Errors while a source is read show the frames that plain Python shows."""
+    place = write_files(
+        tmp_path / "lib-dynload", {"text.py": b"x = '\xff'\n", "syntax.py": b"x = (\n"}
+    )
+    time.sleep(SETTLED)
+    main = "import importlib, traceback\nfor name in 'text', 'syntax':\n    try:\n"
+    main += "        importlib.import_module(name)\n    except Exception:\n"
+    main += "        traceback.print_exc()\n"
+    made = application(main)
+    names = Names({str(made.bundle): "APP", str(made.folder): "APP"})
+    plain = made.plain(PYTHONPATH=str(place)).named(names)
+    assert "get_code" in plain.stderr
+    for _ in range(2):
+        assert made.bundled(PYTHONPATH=str(place)).named(names) == plain
+
+
+def test_finders_go(application: Make) -> None:
+    """Finders of directories that a program has done with are not kept."""
+    text = "import gc, sys, tempfile, weakref\nfinders = []\nfor number in range(5):\n"
+    text += "    with tempfile.TemporaryDirectory() as place:\n        sys.path.insert(0, place)\n"
+    text += "        try:\n            __import__(f'none{number}')\n"
+    text += "        except ImportError:\n            pass\n        sys.path.remove(place)\n"
+    text += "        finders.append(weakref.ref(sys.path_importer_cache.pop(place)))\n"
+    text += "gc.collect()\nprint([it() for it in finders])\n"
+    bundled, plain = both_ways(application(text))
+    assert bundled.succeeded() == plain
 
 
 def test_damage_is_found(application: Make, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@
 
 #![no_main]
 
-use std::ffi::{OsString, c_char, c_int};
+use std::ffi::{OsString, c_char, c_int, c_void};
 
 use mmport::cli::{self, Failure, Host};
 use mmport::embed;
@@ -37,4 +37,15 @@ pub extern "C-unwind" fn main(_count: c_int, _arguments: *const *const c_char) -
             failure.status.into()
         }
     }
+}
+
+/// What libpython finds in the place of the C library's function: see [`embed::end_thread`].
+///
+/// # Safety
+/// As the C library's.
+// SAFETY: the function does what that of this name does, but for threads that Python ends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn pthread_exit(result: *mut c_void) -> ! {
+    // SAFETY: the caller's.
+    unsafe { embed::end_thread(result) }
 }

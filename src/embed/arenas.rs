@@ -15,6 +15,8 @@ use pyo3::ffi;
 
 /// What the kernel gives out at once, in bytes.
 const LARGE_PAGE: usize = 2 << 20;
+/// What CPython asks for at a time, in bytes; what is smaller is no arena, and comes and goes.
+const ARENA: usize = 1 << 20;
 /// How many addresses are reserved, in bytes: more than large applications need for their start.
 const RESERVED: usize = 32 << 20;
 /// The variable that leaves memory to CPython, and its value.
@@ -83,7 +85,7 @@ fn reserve() -> Option<usize> {
 extern "C" fn allocate(_: *mut c_void, size: usize) -> *mut c_void {
     let end = END.load(Ordering::Relaxed);
     let taken = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-        next.checked_add(size).filter(|after| *after <= end)
+        next.checked_add(size).filter(|after| size >= ARENA && *after <= end)
     });
     match (taken, FORMER.get()) {
         (Ok(start), _) => start as *mut c_void,

@@ -15,7 +15,7 @@
 //! | `linked.rs` | mmport as the executable of a Python |
 //! | `main_module.rs` | running `__main__` and what its exceptions mean to the process |
 //! | `tools.rs` | a Python for `mmport cache` |
-//! | `unwinding.rs` | CPython's functions that may end the thread |
+//! | `unwinding.rs` | CPython's functions that may end the thread, and threads that it ends |
 //!
 //! What is being imported is the bridge's business; this folder only says which bundle is mounted.
 
@@ -45,3 +45,4 @@ pub use launch::{
 };
 pub use main_module::{Ending, run_main_module};
 pub use tools::{Disassembler, warm_cache, with_target};
+pub use unwinding::end_thread;

@@ -20,7 +20,7 @@ use super::hooks::remount_replaced;
 use super::importlib::Importlib;
 use super::metadata::find_distributions;
 use super::path_hook::serving_importer;
-use super::standard_library::{find_remembered, find_taught, is_absent};
+use super::standard_library::{find_remembered, find_taught, invalidate_directories, is_absent};
 
 /// The meta-path finder of mounted bundles.
 #[pyclass(frozen, module = "mmport")]
@@ -68,8 +68,9 @@ impl BundleFinder {
         outcome
     }
 
-    /// Looks for bundles whose files were replaced.
+    /// Looks for bundles whose files were replaced, and into directories.
     fn invalidate_caches(&self, py: Python<'_>) -> PyResult<()> {
+        invalidate_directories(py);
         remount_replaced(py)
     }
 

@@ -15,7 +15,7 @@
 //! course.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::ffi;
 use pyo3::intern;
@@ -33,6 +33,9 @@ const OBJECTS: i32 = 50_000;
 const OBJECTS_THAT_STAY: i32 = 200_000;
 /// How many young objects are worth the two calls that put them among the old ones.
 const MANY: usize = 10_000;
+/// How many are put there at most: what large applications make for their start. From then on the collector
+/// looks at them as ever, so that a program that imports again and again keeps no garbage.
+const MOST: usize = 300_000;
 
 /// The functions that tell the program about it, or change it, with the flags of their definitions.
 const OBSERVED: [(&str, i32, Implementation); 5] = [
@@ -61,6 +64,8 @@ struct Collector {
     young: usize,
     /// Whether nothing is frozen: 3.12 freezes what is there when it has started.
     may_freeze: bool,
+    /// How many young objects were put among the old ones.
+    put: AtomicUsize,
 }
 
 static COLLECTOR: OnceLock<Collector> = OnceLock::new();
@@ -96,6 +101,7 @@ pub(super) fn let_it_wait(py: Python<'_>) -> PyResult<()> {
         is_raised: AtomicBool::new(false),
         young: young as usize,
         may_freeze,
+        put: AtomicUsize::new(0),
     };
     let collector = COLLECTOR.get_or_init(|| collector);
     // The module that the functions are bound to stays.
@@ -157,7 +163,12 @@ impl Collector {
 
     /// Puts young objects among the old ones, if there are more than `many`.
     fn put_among_old(&self, py: Python<'_>, many: usize) {
-        if self.may_freeze && self.young_objects(py) > many {
+        if !self.may_freeze || self.put.load(Ordering::Relaxed) > MOST {
+            return;
+        }
+        let young = self.young_objects(py);
+        if young > many {
+            self.put.fetch_add(young, Ordering::Relaxed);
             let _ = self.call(py, FREEZE, None);
             let _ = self.call(py, UNFREEZE, None);
         }

@@ -2,7 +2,7 @@
 //!
 //! A directory is looked at, by one `stat`, whenever something is searched for in it, as `FileFinder` does.
 //! Only where it has changed since it was listed is it listed again, and listings are remembered from one
-//! process to the next.
+//! process to the next. One that has just changed may change again without a trace: that is left to CPython.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use dashmap::DashMap;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::bundle::Suffixes;
 use crate::directory::{Kind, Listing, Named, Stamp};
@@ -22,6 +22,8 @@ use crate::shared_map::shared_map;
 const FOREIGN: [&str; 2] = ["site-packages", "dist-packages"];
 /// What keeps remembered listings apart from what else is remembered.
 const SUBJECT: &str = "directory";
+/// The attributes that `FileFinder` gives its objects.
+const ATTRIBUTES: usize = 5;
 
 /// The directories, by their finders and by their paths.
 #[derive(Debug)]
@@ -31,17 +33,36 @@ pub(super) struct Directories {
     suffixes: Suffixes,
     /// `FileFinder._loaders`, as CPython's path hook makes them.
     loaders: Vec<(String, Py<PyAny>)>,
-    /// By the address of the finder, which stays alive.
-    by_finder: DashMap<usize, (Py<PyAny>, Arc<Directory>)>,
+    /// By the path of the finder.
+    known: DashMap<Box<str>, Arc<Directory>>,
     listings: DashMap<Box<str>, (Stamp, Arc<Listing>)>,
 }
 
-/// A directory of one of CPython's finders.
+/// A directory of the standard library, and the finder that CPython has made for it.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: Box<str>,
-    /// Whether it is of the standard library. What is in others is not remembered.
-    pub is_library: bool,
+    finder: Py<PyAny>,
+    /// Its attributes `path` and `_loaders`.
+    found: (Py<PyAny>, Py<PyList>),
+}
+
+/// What a `FileFinder` looks into.
+#[derive(Debug)]
+pub(super) enum Finder {
+    /// A directory of the standard library.
+    Library(Arc<Directory>),
+    /// Another directory, as CPython does.
+    Elsewhere,
+    /// Somebody has changed it.
+    Changed,
+}
+
+/// What is at a path.
+enum Inside {
+    Listed(Arc<Listing>),
+    NoDirectory,
+    Unclear,
 }
 
 /// Where a module is.
@@ -68,8 +89,7 @@ impl Directories {
         suffixes: Suffixes,
         loaders: Vec<(String, Py<PyAny>)>,
     ) -> Self {
-        let (by_finder, listings) = (shared_map(), shared_map());
-        Self { roots, suffixes, loaders, by_finder, listings }
+        Self { roots, suffixes, loaders, known: shared_map(), listings: shared_map() }
     }
 
     /// What follows a module's name in the name of its bytecode.
@@ -77,29 +97,50 @@ impl Directories {
         self.suffixes.cached_suffix()
     }
 
-    /// The directory of a finder, if that is one of CPython's. `file_finder` is their type.
-    pub(super) fn of_finder(
-        &self,
-        finder: &Bound<'_, PyAny>,
-        file_finder: &Bound<'_, PyAny>,
-    ) -> Option<Arc<Directory>> {
-        if !finder.get_type().is(file_finder) {
-            return None;
-        }
-        let address = finder.as_ptr() as usize;
-        if let Some(known) = self.by_finder.get(&address) {
-            return Some(Arc::clone(&known.1));
-        }
+    /// Forgets what is in directories.
+    pub(super) fn invalidate(&self) {
+        self.listings.clear();
+    }
+
+    /// What a `FileFinder` looks into.
+    pub(super) fn of_finder(&self, finder: &Bound<'_, PyAny>) -> PyResult<Finder> {
         let py = finder.py();
-        let path = finder.getattr(intern!(py, "path")).ok()?;
-        let path = path.cast::<PyString>().ok()?.to_str().ok()?;
-        if !self.has_these_loaders(finder) {
-            return None;
+        let attributes = finder.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+        let path = attributes.get_item(intern!(py, "path"))?;
+        let loaders = attributes.get_item(intern!(py, "_loaders"))?;
+        let Some((path, loaders)) = path.zip(loaders) else { return Ok(Finder::Changed) };
+        let (Ok(text), Ok(loaders)) =
+            (path.cast_exact::<PyString>(), loaders.cast_exact::<PyList>())
+        else {
+            return Ok(Finder::Changed);
+        };
+        let Ok(text) = text.to_str() else { return Ok(Finder::Elsewhere) };
+        if attributes.len() != ATTRIBUTES || loaders.len() != self.loaders.len() {
+            return Ok(Finder::Changed);
         }
-        let is_library = self.is_of_standard_library(path);
-        let directory = Arc::new(Directory { path: path.into(), is_library });
-        self.by_finder.insert(address, (finder.clone().unbind(), Arc::clone(&directory)));
-        Some(directory)
+        let known = self.known.get(text).map(|known| Arc::clone(&known));
+        if let Some(known) = known
+            && known.finder.is(finder)
+            && known.found.0.is(&path)
+            && known.found.1.is(loaders)
+        {
+            return Ok(Finder::Library(known));
+        }
+        if !self.are_the_same(loaders) {
+            return Ok(Finder::Changed);
+        }
+        if !self.is_of_standard_library(text) {
+            return Ok(Finder::Elsewhere);
+        }
+        let directory = Arc::new(Directory {
+            // As `_path_join` does, before it puts a name behind it.
+            path: text.trim_end_matches('/').into(),
+            finder: finder.clone().unbind(),
+            found: (path.clone().unbind(), loaders.clone().unbind()),
+        });
+        let former = self.known.insert(text.into(), Arc::clone(&directory));
+        drop(former); // Not while a part of the map is locked: Python objects may go with it.
+        Ok(Finder::Library(directory))
     }
 
     fn is_of_standard_library(&self, path: &str) -> bool {
@@ -110,38 +151,37 @@ impl Directories {
         })
     }
 
-    fn has_these_loaders(&self, finder: &Bound<'_, PyAny>) -> bool {
-        let loaders = finder.getattr(intern!(finder.py(), "_loaders"));
-        let loaders =
-            loaders.and_then(|loaders| loaders.extract::<Vec<(String, Bound<'_, PyAny>)>>());
-        loaders.is_ok_and(|loaders| {
-            loaders.len() == self.loaders.len()
-                && loaders.iter().zip(&self.loaders).all(|((suffix, loader), (known, type_))| {
-                    suffix == known && loader.is(type_.bind(finder.py()))
-                })
-        })
+    fn are_the_same(&self, loaders: &Bound<'_, PyList>) -> bool {
+        let py = loaders.py();
+        loaders.len() == self.loaders.len()
+            && loaders.iter().zip(&self.loaders).all(|(found, (suffix, loader))| {
+                found.extract::<(String, Bound<'_, PyAny>)>().is_ok_and(
+                    |(found_suffix, found_loader)| {
+                        found_suffix == *suffix && found_loader.is(loader.bind(py))
+                    },
+                )
+            })
     }
 
     /// Where the module `name` (without its packages) is in `directory`.
     pub(super) fn find(&self, py: Python<'_>, directory: &Directory, name: &str) -> Place {
-        let memory = directory.is_library.then(|| Memory::get(py)).flatten();
         let directory = &*directory.path;
-        let Some(listing) = self.listing(py, directory, memory.as_ref()) else {
-            return Place::Unclear;
-        };
+        let Inside::Listed(listing) = self.inside(py, directory) else { return Place::Unclear };
         let named = listing.find(name, &self.suffixes);
         let mut is_namespace = false;
         if named.bare {
             let package = format!("{directory}/{name}");
-            if let Some(inside) = self.listing(py, &package, memory.as_ref()) {
-                match inside.find("__init__", &self.suffixes) {
+            match self.inside(py, &package) {
+                Inside::Listed(inside) => match inside.find("__init__", &self.suffixes) {
                     Named { extension: None, source: true, .. } => {
                         let path = format!("{package}/__init__.py");
                         return Self::source(path, Some(package));
                     }
                     Named { extension: None, bytecode: false, .. } => is_namespace = true,
                     _ => return Place::Unclear,
-                }
+                },
+                Inside::NoDirectory => {}
+                Inside::Unclear => return Place::Unclear,
             }
         }
         match named {
@@ -162,9 +202,11 @@ impl Directories {
 
     /// Whether it is known, without listing anything for it, that nothing of this name is in `directory`.
     pub(super) fn is_known_absent(&self, directory: &Directory, name: &str) -> bool {
-        self.listings.get(&*directory.path).is_some_and(|known| {
-            Stamp::of(Path::new(&*directory.path)) == Some(known.0)
-                && known.1.find(name, &self.suffixes) == Named::default()
+        let known = self.listings.get(&*directory.path);
+        let known = known.map(|known| (known.0, Arc::clone(&known.1)));
+        known.is_some_and(|(stamp, listing)| {
+            Stamp::of(Path::new(&*directory.path)) == Some(stamp)
+                && listing.find(name, &self.suffixes) == Named::default()
         })
     }
 
@@ -175,38 +217,45 @@ impl Directories {
         }
     }
 
-    /// What is in `directory` now; `None` where that is no directory.
-    fn listing(
-        &self,
-        py: Python<'_>,
-        directory: &str,
-        memory: Option<&Memory>,
-    ) -> Option<Arc<Listing>> {
+    /// What is in `directory` now.
+    fn inside(&self, py: Python<'_>, directory: &str) -> Inside {
         let path = Path::new(directory);
-        let stamp = Stamp::of(path).filter(|stamp| stamp.kind() == Kind::Directory)?;
-        if let Some(known) = self.listings.get(directory)
-            && known.0 == stamp
-        {
-            return Some(Arc::clone(&known.1));
+        let Some(stamp) = Stamp::of(path) else { return Inside::Unclear };
+        if stamp.kind() != Kind::Directory {
+            return Inside::NoDirectory;
         }
-        let key = stamp.key(SUBJECT, directory);
-        let recalled = memory.and_then(|memory| memory.recall(py, &key));
-        let listing = match recalled.as_ref().and_then(|text| text.extract::<&str>().ok()) {
-            Some(text) => Listing::from_text(text),
-            None => {
-                let listing = Listing::read(path, &self.suffixes).ok()?;
-                if let Some(memory) = memory.filter(|memory| memory.may_keep(py))
-                    && stamp.is_settled(SystemTime::now())
-                    && Stamp::of(path) == Some(stamp)
-                {
-                    let text = PyString::new(py, listing.text());
-                    memory.keep(py, &key, "<directory>", directory, text.as_any());
-                }
-                listing
-            }
-        };
+        let known = self.listings.get(directory).map(|known| (known.0, Arc::clone(&known.1)));
+        if let Some((known, listing)) = known
+            && known == stamp
+        {
+            return Inside::Listed(listing);
+        }
+        if !stamp.is_settled(SystemTime::now()) {
+            return Inside::Unclear;
+        }
+        let Some(listing) = self.listing(py, directory, stamp) else { return Inside::Unclear };
         let listing = Arc::new(listing);
         self.listings.insert(directory.into(), (stamp, Arc::clone(&listing)));
+        Inside::Listed(listing)
+    }
+
+    /// The listing of a directory that has not changed for a while; `None` where it cannot be had.
+    fn listing(&self, py: Python<'_>, directory: &str, stamp: Stamp) -> Option<Listing> {
+        let memory = Memory::get(py)?;
+        let key = stamp.key(SUBJECT, directory);
+        let recalled = memory.recall(py, &key);
+        if let Some(text) = recalled.as_ref().and_then(|text| text.extract::<&str>().ok()) {
+            return Some(Listing::from_text(text));
+        }
+        let path = Path::new(directory);
+        let listing = Listing::read(path, &self.suffixes).ok()?;
+        if Stamp::of(path) != Some(stamp) {
+            return None;
+        }
+        if memory.may_keep(py) {
+            let text = PyString::new(py, listing.text());
+            memory.keep(py, &key, "<directory>", directory, text.as_any());
+        }
         Some(listing)
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyModule, PyString, PyTuple, PyType};
 
 use crate::python::BundleFinder;
 use crate::python::importlib::Importlib;
@@ -19,10 +19,34 @@ const TYPES: [&str; 4] = ["PathFinder", "FileFinder", "SourceFileLoader", "Exten
 /// The functions of `_bootstrap` that are on the stack when an `import` asks finders, from the inside.
 const ASKING: [&str; 2] = ["_find_spec", "_find_and_load_unlocked"];
 
+/// What else they use, in `_bootstrap_external` and in `_bootstrap`, that programs have been seen to replace
+/// for the time of an import, or might.
+const FUNCTIONS: [&str; 13] = [
+    "_calc_mode",
+    "_classify_pyc",
+    "_compile_bytecode",
+    "_get_cached",
+    "_path_isdir",
+    "_path_isfile",
+    "_path_join",
+    "_path_stat",
+    "_validate_hash_pyc",
+    "_validate_timestamp_pyc",
+    "cache_from_source",
+    "decode_source",
+    "spec_from_file_location",
+];
+const BASIC_FUNCTIONS: [&str; 3] =
+    ["ModuleSpec", "_call_with_frames_removed", "_init_module_attrs"];
+/// Where the code of their functions is from.
+const FROZEN: [&str; 2] =
+    ["<frozen importlib._bootstrap_external>", "<frozen importlib._bootstrap>"];
+
 /// The import system as it was found.
 #[derive(Debug)]
 pub(super) struct ImportSystem {
     types: Vec<Known>,
+    functions: [Functions; 2],
     /// The code objects of [`ASKING`].
     asking: Vec<Py<PyAny>>,
     path_finder: Py<PyAny>,
@@ -30,6 +54,14 @@ pub(super) struct ImportSystem {
     cache_tag: Py<PyAny>,
     /// Whether it was found changed.
     is_changed: AtomicBool,
+}
+
+/// Functions of a module.
+#[derive(Debug)]
+struct Functions {
+    /// The module's.
+    dictionary: Py<PyDict>,
+    known: Vec<(Py<PyString>, Py<PyAny>)>,
 }
 
 /// A type, and what it and those that it inherits from had for attributes.
@@ -51,12 +83,26 @@ impl ImportSystem {
             function.getattr(intern!(py, "__code__")).map(Bound::unbind)
         };
         let implementation = importlib.sys(py, intern!(py, "implementation"))?;
+        let types = types.collect::<PyResult<Vec<_>>>()?;
+        let functions = [
+            Functions::now(external, &FUNCTIONS)?,
+            Functions::now(importlib.bootstrap(py), &BASIC_FUNCTIONS)?,
+        ];
+        // Who was here before us may have changed it.
+        let mut is_changed = false;
+        for known in &types {
+            is_changed |= !known.is_original(py)?;
+        }
+        for (_, function) in functions.iter().flat_map(|functions| &functions.known) {
+            is_changed |= !is_original(function.bind(py))?;
+        }
         Ok(Self {
-            types: types.collect::<PyResult<_>>()?,
+            types,
+            functions,
             asking: ASKING.iter().map(code).collect::<PyResult<_>>()?,
             path_finder: external.getattr("PathFinder")?.unbind(),
             cache_tag: implementation.getattr(intern!(py, "cache_tag"))?.unbind(),
-            is_changed: AtomicBool::new(false),
+            is_changed: AtomicBool::new(is_changed),
         })
     }
 
@@ -103,10 +149,32 @@ impl ImportSystem {
             self.is_changed.store(true, Ordering::Relaxed);
             return Ok(false);
         }
+        for functions in &self.functions {
+            let dictionary = functions.dictionary.bind(py);
+            for (name, function) in &functions.known {
+                if !dictionary.get_item(name)?.is_some_and(|found| found.is(function)) {
+                    return Ok(false);
+                }
+            }
+        }
         let importlib = Importlib::get(py)?;
         let implementation = importlib.sys(py, intern!(py, "implementation"))?;
         Ok(implementation.getattr(intern!(py, "cache_tag"))?.is(&self.cache_tag)
             && importlib.sys(py, intern!(py, "pycache_prefix"))?.is_none())
+    }
+}
+
+impl Functions {
+    /// Those of `names` that the module has.
+    fn now(module: &Bound<'_, PyModule>, names: &[&str]) -> PyResult<Self> {
+        let (py, dictionary) = (module.py(), module.dict());
+        let mut known = Vec::new();
+        for name in names {
+            if let Some(function) = dictionary.get_item(name)? {
+                known.push((PyString::intern(py, name).unbind(), function.unbind()));
+            }
+        }
+        Ok(Self { dictionary: dictionary.unbind(), known })
     }
 }
 
@@ -119,6 +187,21 @@ impl Known {
         }
         let version = AtomicU32::new(0);
         Ok(Self { type_: type_.clone().unbind(), version, attributes })
+    }
+
+    /// Whether all functions of the types are CPython's own.
+    fn is_original(&self, py: Python<'_>) -> PyResult<bool> {
+        for (base, attributes) in &self.attributes {
+            if base.bind(py).is(py.get_type::<PyAny>()) {
+                continue; // `object` is written in C.
+            }
+            for value in attributes.bind(py).values() {
+                if !is_original(&value)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     fn is_unchanged(&self, py: Python<'_>) -> bool {
@@ -140,6 +223,29 @@ impl Known {
         }
         is_unchanged
     }
+}
+
+/// Whether a value is what CPython has put there: a function in frozen code, or none.
+fn is_original(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    let kind = value.get_type().name()?;
+    let function = match kind.to_str()? {
+        "function" => value.clone(),
+        "staticmethod" | "classmethod" => value.getattr(intern!(py, "__func__"))?,
+        "property" => value.getattr(intern!(py, "fget"))?,
+        "type" => return value.getattr(intern!(py, "__module__"))?.eq("_frozen_importlib"),
+        "str"
+        | "int"
+        | "tuple"
+        | "dict"
+        | "NoneType"
+        | "getset_descriptor"
+        | "builtin_function_or_method" => return Ok(true),
+        _ => return Ok(false),
+    };
+    let code = function.getattr(intern!(py, "__code__"))?;
+    let file = code.getattr(intern!(py, "co_filename"))?;
+    Ok(file.extract::<&str>().is_ok_and(|file| FROZEN.contains(&file)))
 }
 
 /// A copy of what a type itself has for attributes.

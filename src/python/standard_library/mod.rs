@@ -5,14 +5,16 @@
 //! | `taught.rs` | modules that are told about bundles as soon as they are executed |
 //! | `remembered.rs` | finding modules without looking for files |
 //! | `directories.rs` | what is in its directories |
-//! | `execution.rs` | executing them from remembered code |
+//! | `remembered_code.rs` | their code objects |
 //! | `import_system.rs` | whether CPython's own import system is who asks, and as it was made |
 
 mod directories;
-mod execution;
 mod import_system;
 mod remembered;
+mod remembered_code;
 mod taught;
 
-pub(super) use remembered::{find_remembered, is_absent, remember_standard_library};
+pub(super) use remembered::{
+    find_remembered, invalidate_directories, is_absent, remember_standard_library,
+};
 pub(super) use taught::{find_taught, teach, teach_imported};

@@ -1,12 +1,11 @@
 //! Finding modules of the standard library without looking for files.
 //!
 //! CPython looks at directory, source and bytecode of each module, and reads the latter, by nine calls to
-//! the operating system and some hundred lines of Python. Here it is two: whether the directory is as it
-//! was listed, and whether the source is as it was compiled. Specs and loaders are those that CPython would
+//! the operating system and some hundred lines of Python. Here it is three: whether the directory is as it
+//! was listed, and whether source and bytecode are as they were read. Specs and loaders are those that CPython would
 //! make. Whatever is not plain is left to it.
 
 use std::env;
-use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,9 +19,10 @@ use crate::python::import_time::is_audited;
 use crate::python::importlib::Importlib;
 use crate::python::loaded::loaded_module;
 
-use super::directories::{Directories, Directory, Place};
-use super::execution::{Execution, Source};
+use super::directories::{Directories, Finder, Place};
 use super::import_system::ImportSystem;
+use super::remembered_code::{RememberedCode, Source};
+use super::taught::is_taught;
 
 /// The variable that leaves the standard library to CPython, and its value.
 const FROM_FILES: (&str, &str) = ("MMPORT_STANDARD_LIBRARY", "files");
@@ -82,8 +82,12 @@ impl StandardLibrary {
         }))
     }
 
-    fn directory(&self, finder: &Bound<'_, PyAny>) -> Option<Arc<Directory>> {
-        self.directories.of_finder(finder, self.file_finder.bind(finder.py()))
+    /// What a finder looks into, if it is one of CPython's.
+    fn look_at(&self, finder: &Bound<'_, PyAny>) -> PyResult<Finder> {
+        if !finder.get_type().is(self.file_finder.bind(finder.py())) {
+            return Ok(Finder::Changed);
+        }
+        self.directories.of_finder(finder)
     }
 
     /// The spec of a module, as `FileFinder` makes it.
@@ -112,7 +116,7 @@ impl StandardLibrary {
                 let locations = PyList::new(py, [package])?;
                 spec.setattr(intern!(py, "submodule_search_locations"), locations)?;
             }
-            Execution::by_loader(&loader, fullname, Source { path, cached, stamp })?;
+            RememberedCode::by_loader(&loader, fullname, Source { path, cached, stamp })?;
         }
         Ok(Some(spec))
     }
@@ -153,18 +157,34 @@ pub(in crate::python) fn find_remembered<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = fullname.py();
     let Some(Some(library)) = STANDARD_LIBRARY.get(py) else { return Ok(None) };
-    if !library.import_system.asks(py)? || is_audited(py) {
+    if is_taught(fullname.to_str()?) || !library.import_system.asks(py)? || is_audited(py) {
         return Ok(None);
     }
     for finder in finders.iter().filter(|finder| !finder.is_none()) {
-        let Some(directory) = library.directory(finder) else { return Ok(None) };
-        match library.directories.find(py, &directory, name) {
-            Place::Nowhere => {}
-            place if directory.is_library => return library.spec(fullname, place),
-            _ => return Ok(None),
+        match library.look_at(finder)? {
+            Finder::Library(directory) => match library.directories.find(py, &directory, name) {
+                Place::Nowhere => {}
+                place => return library.spec(fullname, place),
+            },
+            Finder::Elsewhere => {
+                // As `PathFinder` does.
+                let spec = finder.call_method1(intern!(py, "find_spec"), (fullname, py.None()))?;
+                if !spec.is_none() {
+                    let is_portion = spec.getattr(intern!(py, "loader"))?.is_none();
+                    return Ok((!is_portion).then_some(spec));
+                }
+            }
+            Finder::Changed => return Ok(None),
         }
     }
     Ok(None)
+}
+
+/// Looks into directories anew from now on.
+pub(in crate::python) fn invalidate_directories(py: Python<'_>) {
+    if let Some(Some(library)) = STANDARD_LIBRARY.get(py) {
+        library.directories.invalidate();
+    }
 }
 
 /// Whether a finder is one of CPython's for a directory in which there is nothing of this name, as far as is
@@ -172,8 +192,11 @@ pub(in crate::python) fn find_remembered<'py>(
 pub(in crate::python) fn is_absent(finder: &Bound<'_, PyAny>, name: &str) -> bool {
     let py = finder.py();
     let Some(Some(library)) = STANDARD_LIBRARY.get(py) else { return false };
-    library.import_system.is_unchanged(py).unwrap_or(false)
-        && library
-            .directory(finder)
-            .is_some_and(|directory| library.directories.is_known_absent(&directory, name))
+    if !library.import_system.is_unchanged(py).unwrap_or(false) {
+        return false;
+    }
+    match library.look_at(finder) {
+        Ok(Finder::Library(directory)) => library.directories.is_known_absent(&directory, name),
+        _ => false,
+    }
 }

@@ -26,6 +26,11 @@ fn teacher(name: &str) -> Option<Teach> {
     }
 }
 
+/// Whether a module of this name is told about bundles.
+pub(super) fn is_taught(name: &str) -> bool {
+    teacher(name).is_some()
+}
+
 /// Tells a module that was just executed about bundles, if it is one of those.
 pub(in crate::python) fn teach(name: &str, module: &Bound<'_, PyAny>) {
     if let Some(teach) = teacher(name) {
