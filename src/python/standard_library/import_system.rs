@@ -141,7 +141,7 @@ impl ImportSystem {
     }
 
     /// Whether nothing of what finds and loads modules in files has changed.
-    pub(super) fn is_unchanged(&self, py: Python<'_>) -> PyResult<bool> {
+    fn is_unchanged(&self, py: Python<'_>) -> PyResult<bool> {
         if self.is_changed.load(Ordering::Relaxed) {
             return Ok(false);
         }

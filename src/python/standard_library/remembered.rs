@@ -186,17 +186,3 @@ pub(in crate::python) fn invalidate_directories(py: Python<'_>) {
         library.directories.invalidate();
     }
 }
-
-/// Whether a finder is one of CPython's for a directory in which there is nothing of this name, as far as is
-/// known without looking for more than whether it has changed.
-pub(in crate::python) fn is_absent(finder: &Bound<'_, PyAny>, name: &str) -> bool {
-    let py = finder.py();
-    let Some(Some(library)) = STANDARD_LIBRARY.get(py) else { return false };
-    if !library.import_system.is_unchanged(py).unwrap_or(false) {
-        return false;
-    }
-    match library.look_at(finder) {
-        Ok(Finder::Library(directory)) => library.directories.is_known_absent(&directory, name),
-        _ => false,
-    }
-}
