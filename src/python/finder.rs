@@ -20,7 +20,9 @@ use super::hooks::remount_replaced;
 use super::importlib::Importlib;
 use super::metadata::find_distributions;
 use super::path_hook::serving_importer;
-use super::standard_library::{find_remembered, find_taught, invalidate_directories};
+use super::standard_library::{
+    find_remembered, find_taught, invalidate_directories, without_absent,
+};
 
 /// The meta-path finder of mounted bundles.
 #[pyclass(frozen, module = "mmport")]
@@ -133,14 +135,16 @@ fn find<'py>(
             None => {}
         }
     }
+    let tail = name.rsplit_once('.').map_or(name, |(_, tail)| tail);
     let Some((importer, module)) = found else {
-        let tail = name.rsplit_once('.').map_or(name, |(_, tail)| tail);
         return match find_remembered(fullname, tail, &before)? {
             Some(spec) => Ok(Some(spec)),
             None => find_taught(py, name, path, target),
         };
     };
-    for other in before.into_iter().filter(|other| !other.is_none()) {
+    before.retain(|other| !other.is_none());
+    without_absent(py, &mut before, tail);
+    for other in before {
         let Ok(find_spec) = other.getattr(intern!(py, "find_spec")) else {
             return Ok(None); // A finder from before Python 3.4; PathFinder knows how to ask it.
         };

@@ -200,6 +200,16 @@ impl Directories {
         }
     }
 
+    /// Whether it is known, without listing anything for it, that nothing of this name is in `directory`.
+    pub(super) fn is_known_absent(&self, directory: &Directory, name: &str) -> bool {
+        let known = self.listings.get(&*directory.path);
+        let known = known.map(|known| (known.0, Arc::clone(&known.1)));
+        known.is_some_and(|(stamp, listing)| {
+            Stamp::of(Path::new(&*directory.path)) == Some(stamp)
+                && listing.find(name, &self.suffixes) == Named::default()
+        })
+    }
+
     fn source(path: String, package: Option<String>) -> Place {
         match Stamp::of(Path::new(&path)) {
             Some(stamp) if stamp.kind() == Kind::File => Place::Source { path, stamp, package },

@@ -141,7 +141,7 @@ impl ImportSystem {
     }
 
     /// Whether nothing of what finds and loads modules in files has changed.
-    fn is_unchanged(&self, py: Python<'_>) -> PyResult<bool> {
+    pub(super) fn is_unchanged(&self, py: Python<'_>) -> PyResult<bool> {
         if self.is_changed.load(Ordering::Relaxed) {
             return Ok(false);
         }
@@ -205,7 +205,13 @@ impl Known {
     }
 
     fn is_unchanged(&self, py: Python<'_>) -> bool {
-        let version = version_of(self.type_.bind(py));
+        let type_ = self.type_.bind(py);
+        let mut version = version_of(type_);
+        if version == 0 {
+            // A type gets one when it is asked for something.
+            let _ = type_.getattr(intern!(py, "__init__"));
+            version = version_of(type_);
+        }
         if version != 0 && version == self.version.load(Ordering::Relaxed) {
             return true;
         }

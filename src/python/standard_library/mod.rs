@@ -14,5 +14,7 @@ mod remembered;
 mod remembered_code;
 mod taught;
 
-pub(super) use remembered::{find_remembered, invalidate_directories, remember_standard_library};
+pub(super) use remembered::{
+    find_remembered, invalidate_directories, remember_standard_library, without_absent,
+};
 pub(super) use taught::{find_taught, teach, teach_imported};

@@ -186,3 +186,20 @@ pub(in crate::python) fn invalidate_directories(py: Python<'_>) {
         library.directories.invalidate();
     }
 }
+
+/// Takes those `finders` away that are CPython's for directories of the standard library in which there is
+/// nothing of this name, as far as is known without looking for more than whether they have changed.
+pub(in crate::python) fn without_absent(
+    py: Python<'_>,
+    finders: &mut Vec<Bound<'_, PyAny>>,
+    name: &str,
+) {
+    let Some(Some(library)) = STANDARD_LIBRARY.get(py) else { return };
+    if finders.is_empty() || !library.import_system.is_unchanged(py).unwrap_or(false) {
+        return;
+    }
+    finders.retain(|finder| match library.look_at(finder) {
+        Ok(Finder::Library(directory)) => !library.directories.is_known_absent(&directory, name),
+        _ => true,
+    });
+}
