@@ -35,6 +35,7 @@ PARTS = ("whole", "find", "code", "unmarshal", "execute", "rest")
 SETTLED = 4
 """Seconds after which files count as unchanged."""
 SCRIPT = Path(__file__).parent / "comparison" / "import_parts.py"
+LIBRARY = Path(__file__).parent / "comparison" / "import_library.py"
 
 FUNCTION = '''
 def function_{number}(first, second=None, *rest, key={number}, **more):
@@ -58,6 +59,7 @@ def main() -> int:
             for size, functions in SIZES.items()
             for row in measure(size, functions, preparation, arguments.rounds)
         ]
+        tables += measure_library(preparation, arguments.rounds)
     except ComparisonError as error:
         print(f"modules.py: {error}", file=sys.stderr)
         return 1
@@ -113,6 +115,33 @@ def measure(size: str, functions: int, preparation: Preparation, rounds: int) ->
     rows[-1][3:] = [*[""] * (len(PARTS) - 1)]
     floor = statistics.median(it["unmarshal"] + it["execute"] for it in samples["bundle"])
     return [*rows, [size, "unmarshal and execute", f"{floor:.1f}", *[""] * (len(PARTS) - 1)]]
+
+
+def measure_library(preparation: Preparation, rounds: int) -> list[list[str]]:
+    """The rows of the standard library: medians of microseconds per module."""
+    nothing = preparation.directory / "modules" / "0" / "nothing.pyz"
+    root = preparation.directory / "modules" / "0" / "root"
+    environment = clean_environment() | {"MMPORT_ROOT": str(root)}
+    options = ["-W", "ignore", LIBRARY]
+    ways = {
+        "files": [preparation.empty_environment(), *options],
+        "remembered": [preparation.mmport, "run", nothing, *options],
+    }
+    progress(f"measuring the standard library: {rounds} rounds of {len(ways)} ways")
+    samples: dict[str, list[float]] = {way: [] for way in ways}
+    count = 0
+    for number in range(-3, rounds):
+        for way, command in ways.items():
+            words = [os.fspath(word) for word in command]
+            found = json.loads(checked_output(words, environment))
+            count = found["count"]
+            if number >= 0:
+                samples[way].append(found["whole"])
+    title = f"standard library, {count}"
+    empty = [""] * (len(PARTS) - 1)
+    return [
+        [title, way, f"{statistics.median(found):.1f}", *empty] for way, found in samples.items()
+    ]
 
 
 def numbers(samples: list[dict[str, float]]) -> list[str]:
