@@ -75,7 +75,8 @@ fn warm_bundle(py: Python<'_>, path: &Path) -> PyResult<Warmed> {
         let Some(Found::Module(found)) = bundle.find(prefix, module) else { continue };
         let file = format!("{}/{name}", path.display());
         let module = place.replace('/', ".");
-        let request = CodeRequest { bundle: &bundle, name: &module, path: &file };
+        let request =
+            CodeRequest { bundle: &bundle, name: &module, path: &PyString::new(py, &file) };
         if !matches!(found.kind, FoundKind::Source { .. }) {
             continue; // An extension module comes before its source.
         }

@@ -15,18 +15,18 @@ use super::errors::{ImportFailure, failed_import, import_error};
 use super::importlib::Importlib;
 
 /// What a code object is made for.
-pub(super) struct CodeRequest<'request> {
+pub(super) struct CodeRequest<'request, 'py> {
     /// Where the entries are.
     pub bundle: &'request Bundle,
     /// The module's full name.
     pub name: &'request str,
     /// The path that tracebacks show: the module's `__file__`.
-    pub path: &'request str,
+    pub path: &'request Bound<'py, PyString>,
 }
 
-impl CodeRequest<'_> {
+impl<'py> CodeRequest<'_, 'py> {
     /// The code object of the module, or `None` for an extension module.
-    pub(super) fn code<'py>(
+    pub(super) fn code(
         &self,
         py: Python<'py>,
         kind: FoundKind,
@@ -42,7 +42,7 @@ impl CodeRequest<'_> {
     }
 
     /// The code object of a source's bytecode, where there is some that may stand for it.
-    pub(super) fn code_of_bytecode<'py>(
+    pub(super) fn code_of_bytecode(
         &self,
         py: Python<'py>,
         kind: FoundKind,
@@ -57,10 +57,10 @@ impl CodeRequest<'_> {
     }
 
     fn failed(&self, py: Python<'_>, failure: impl Into<ImportFailure>) -> PyErr {
-        failed_import(py, failure, self.name, self.path)
+        failed_import(py, failure, self.name, &self.path.to_string_lossy())
     }
 
-    fn sourceless<'py>(&self, py: Python<'py>, bytecode: u32) -> PyResult<Bound<'py, PyAny>> {
+    fn sourceless(&self, py: Python<'py>, bytecode: u32) -> PyResult<Bound<'py, PyAny>> {
         let magic = Importlib::get(py)?.magic;
         self.with_data(py, bytecode, |data| {
             let header = PycHeader::parse(data, magic, self.name).map_err(|error| match error {
@@ -88,7 +88,7 @@ impl CodeRequest<'_> {
     }
 
     /// The code object of `bytecode` if it may stand for `source`.
-    fn for_source<'py>(
+    fn for_source(
         &self,
         py: Python<'py>,
         bytecode: u32,
@@ -142,22 +142,22 @@ impl CodeRequest<'_> {
     }
 
     /// Turns marshal data into a code object, in place.
-    fn unmarshal<'py>(&self, py: Python<'py>, marshal: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    fn unmarshal(&self, py: Python<'py>, marshal: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let code = pyo3::marshal::loads(py, marshal)?;
         if code.is_exact_instance_of::<PyCode>() {
             return Ok(code);
         }
-        let message = format!("Non-code object in {:?}", self.path);
-        Err(import_error(py, &message, self.name, Some(self.path)))
+        let path = self.path.to_string_lossy();
+        let message = format!("Non-code object in {path:?}");
+        Err(import_error(py, &message, self.name, Some(&path)))
     }
 
-    fn compile<'py>(&self, py: Python<'py>, source: u32) -> PyResult<Bound<'py, PyAny>> {
+    fn compile(&self, py: Python<'py>, source: u32) -> PyResult<Bound<'py, PyAny>> {
         let source = self
             .bundle
             .entry_at(source)
             .and_then(|entry| entry.read())
             .map_err(|error| self.failed(py, error))?;
-        let path = PyString::new(py, self.path).into_any();
-        SourceCode { module: self.name, source: &source, path: &path }.code(py)
+        SourceCode { module: self.name, source: &source, path: self.path.as_any() }.code(py)
     }
 }

@@ -186,6 +186,16 @@ impl BundleImporter {
         Some(format!("{}/{}", self.mounted.archive(), entry.name()))
     }
 
+    /// The code object of a module, which has `path` in tracebacks.
+    fn code_of<'py>(
+        &self,
+        fullname: &str,
+        kind: FoundKind,
+        path: &Bound<'py, PyString>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        CodeRequest { bundle: self.mounted.bundle(), name: fullname, path }.code(path.py(), kind)
+    }
+
     /// The code object of `fullname`, with its path in tracebacks.
     pub(super) fn code<'py>(
         &self,
@@ -193,9 +203,8 @@ impl BundleImporter {
         fullname: &str,
     ) -> PyResult<(Option<Bound<'py, PyAny>>, String)> {
         let located = self.require(py, fullname)?;
-        let request =
-            CodeRequest { bundle: self.mounted.bundle(), name: fullname, path: &located.path };
-        let code = request.code(py, located.found.kind)?;
+        let path = PyString::new(py, &located.path);
+        let code = self.code_of(fullname, located.found.kind, &path)?;
         Ok((code, located.path))
     }
 }
@@ -394,6 +403,15 @@ impl BundleImporter {
         Ok("__main__".into())
     }
 
+    /// The path of a module that this importer has found.
+    fn origin_of<'py>(&self, module: &Bound<'py, PyAny>) -> Option<Bound<'py, PyString>> {
+        let py = module.py();
+        let spec = module.getattr(intern!(py, "__spec__")).ok()?;
+        let loader = spec.getattr(intern!(py, "loader")).ok()?;
+        let origin = spec.getattr(intern!(py, "origin")).ok()?;
+        self.__eq__(&loader).then(|| origin.cast_into_exact().ok()).flatten()
+    }
+
     fn execute(&self, module: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
         let py = module.py();
         let importlib = Importlib::get(py)?;
@@ -401,7 +419,12 @@ impl BundleImporter {
         if let Some(Found::Module(FoundModule { kind: FoundKind::Extension(_), .. })) = found {
             return importlib.exec_dynamic(module);
         }
-        if let (Some(code), _) = self.code(py, name)? {
+        let code = match (found, self.origin_of(module)) {
+            // It was located when it was found.
+            (Some(Found::Module(found)), Some(path)) => self.code_of(name, found.kind, &path)?,
+            _ => self.code(py, name)?.0,
+        };
+        if let Some(code) = code {
             let namespace = module.getattr(intern!(py, "__dict__"))?;
             importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
             match name {
