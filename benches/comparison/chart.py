@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from xml.sax.saxutils import escape
 
+from .drawing import Drawing, text
 from .measurement import MMPORT, PLAIN
 from .preparation import ComparisonError
 from .report import Report, ratio_of
@@ -64,27 +64,14 @@ def as_svg(report: Report) -> str:
         shapes.append(text(LEFT + mmport * scale + 8, top + BAR + 14, label, "strong"))
     heading = "Start to exit, in milliseconds; shorter is better"
     description = f"{heading}. {'; '.join(facts)}. {footing(report)}"
-    return (
-        "\n".join(
-            [
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-                f'width="{WIDTH}" height="{height}" role="img" '
-                'aria-labelledby="title description">',
-                f'<title id="title">{escape(heading)}</title>',
-                f'<desc id="description">{escape(description)}</desc>',
-                f"<style>\n{STYLE}\n</style>",
-                text(12, 22, heading, "heading"),
-                '<rect class="plain" x="12" y="36" width="12" height="12" rx="2"/>',
-                text(30, 47, "virtual environment"),
-                '<rect class="mmport" x="172" y="36" width="12" height="12" rx="2"/>',
-                text(190, 47, "mmport run, and the median of the ratios of paired runs"),
-                *shapes,
-                text(12, height - 8, footing(report), "quiet"),
-                "</svg>",
-            ]
-        )
-        + "\n"
-    )
+    legend = [
+        '<rect class="plain" x="12" y="36" width="12" height="12" rx="2"/>',
+        text(30, 47, "virtual environment"),
+        '<rect class="mmport" x="172" y="36" width="12" height="12" rx="2"/>',
+        text(190, 47, "mmport run, and the median of the ratios of paired runs"),
+    ]
+    drawing = Drawing(WIDTH, height, STYLE, heading, description, footing(report))
+    return drawing.with_shapes([*legend, *shapes])
 
 
 def bar(top: float, length: float, name: str) -> str:
@@ -93,12 +80,6 @@ def bar(top: float, length: float, name: str) -> str:
         f'<rect class="{name}" x="{LEFT}" y="{top:.0f}" width="{max(length, 1):.1f}" '
         f'height="{BAR}" rx="2"/>'
     )
-
-
-def text(left: float, base: float, content: str, name: str = "") -> str:
-    """A line of text."""
-    style = f' class="{name}"' if name else ""
-    return f'<text{style} x="{left:.1f}" y="{base:.0f}">{escape(content)}</text>'
 
 
 def footing(report: Report) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape
 
+from .drawing import Drawing, text
 from .measurement import MMPORT, PLAIN
 
 WIDTH = 760
@@ -79,24 +79,9 @@ def as_svg(points: list[Point], footing: str) -> str:
                     if value is not None
                 )
                 facts.append(f"{way}, {unit} by {name}: {', '.join(shown)}")
-    return (
-        "\n".join(
-            [
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-                f'width="{WIDTH}" height="{height}" role="img" '
-                'aria-labelledby="title description">',
-                f'<title id="title">{escape(heading)}</title>',
-                f'<desc id="description">{escape(". ".join([*facts, footing]))}</desc>',
-                f"<style>\n{STYLE}\n</style>",
-                text(12, 22, heading, "heading"),
-                *legend(),
-                *shapes,
-                text(12, height - 8, footing, "quiet"),
-                "</svg>",
-            ]
-        )
-        + "\n"
-    )
+    description = ". ".join([*facts, footing])
+    drawing = Drawing(WIDTH, height, STYLE, heading, description, footing)
+    return drawing.with_shapes([*legend(), *shapes])
 
 
 def medians(samples: list[dict[str, list[float]]]) -> dict[str, list[float | None]]:
@@ -168,9 +153,3 @@ def line(places: list[tuple[float, float]], name: str) -> str:
     """A line through some places."""
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     return f'<polyline class="{name}" points="{points}"/>'
-
-
-def text(left: float, base: float, content: str, name: str = "") -> str:
-    """A line of text."""
-    style = f' class="{name}"' if name else ""
-    return f'<text{style} x="{left:.1f}" y="{base:.1f}">{escape(content)}</text>'

@@ -11,19 +11,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use crate::bundle::{Found, FoundKind, FoundModule};
+use crate::bundle::{Bundle, Found, FoundKind, FoundModule};
 
-use super::code::CodeRequest;
 use super::errors::{ImportFailure, failed_import, import_error};
 use super::execution_log::logged;
 use super::extension::create_extension;
 use super::import_time::while_importing;
 use super::importlib::Importlib;
 use super::mount::MountedBundle;
-use super::namespace_resources::{BACKPORT_READERS, read_namespaces};
-use super::pkg_resources::{PKG_RESOURCES, register_loader};
 use super::resources::{read_data, resource_reader};
-use super::standard_library::teach;
 
 /// Finds and loads the modules in one directory of a bundle.
 #[pyclass(frozen, module = "mmport")]
@@ -43,10 +39,10 @@ pub struct BundleImporter {
 }
 
 /// A module that was found, and where Python is told it is.
-struct Located {
-    found: FoundModule,
+pub(super) struct Located {
+    pub found: FoundModule,
     /// `__file__`
-    path: String,
+    pub path: String,
     /// The package's only `__path__` entry.
     directory: Option<String>,
 }
@@ -88,6 +84,11 @@ impl BundleImporter {
     /// The bundle.
     pub(super) fn mounted(&self) -> Arc<MountedBundle> {
         Arc::clone(&self.mounted)
+    }
+
+    /// The bundle's own part.
+    pub(super) fn bundle(&self) -> &Bundle {
+        self.mounted.bundle()
     }
 
     /// Whether this is a directory among the materialized packages.
@@ -137,7 +138,7 @@ impl BundleImporter {
     }
 
     /// Finds `fullname` or raises the `ImportError` that a loader raises for a module it has not.
-    fn require(&self, py: Python<'_>, fullname: &str) -> PyResult<Located> {
+    pub(super) fn require(&self, py: Python<'_>, fullname: &str) -> PyResult<Located> {
         match self.find(fullname) {
             Some(Found::Module(found)) => self.locate(py, fullname, found),
             _ => Err(import_error(py, &format!("can't find module {fullname:?}"), fullname, None)),
@@ -184,28 +185,6 @@ impl BundleImporter {
         };
         let entry = self.mounted.bundle().entry_at(entry).ok()?;
         Some(format!("{}/{}", self.mounted.archive(), entry.name()))
-    }
-
-    /// The code object of a module, which has `path` in tracebacks.
-    fn code_of<'py>(
-        &self,
-        fullname: &str,
-        kind: FoundKind,
-        path: &Bound<'py, PyString>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        CodeRequest { bundle: self.mounted.bundle(), name: fullname, path }.code(path.py(), kind)
-    }
-
-    /// The code object of `fullname`, with its path in tracebacks.
-    pub(super) fn code<'py>(
-        &self,
-        py: Python<'py>,
-        fullname: &str,
-    ) -> PyResult<(Option<Bound<'py, PyAny>>, String)> {
-        let located = self.require(py, fullname)?;
-        let path = PyString::new(py, &located.path);
-        let code = self.code_of(fullname, located.found.kind, &path)?;
-        Ok((code, located.path))
     }
 }
 
@@ -379,7 +358,7 @@ impl BundleImporter {
         format!("<mmport.BundleImporter {:?}>", self.location)
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+    pub(super) fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
         other.cast::<Self>().is_ok_and(|other| other.get().location == self.location)
     }
 
@@ -401,40 +380,6 @@ impl BundleImporter {
             return spec.getattr("name")?.extract();
         }
         Ok("__main__".into())
-    }
-
-    /// The path of a module that this importer has found.
-    fn origin_of<'py>(&self, module: &Bound<'py, PyAny>) -> Option<Bound<'py, PyString>> {
-        let py = module.py();
-        let spec = module.getattr(intern!(py, "__spec__")).ok()?;
-        let loader = spec.getattr(intern!(py, "loader")).ok()?;
-        let origin = spec.getattr(intern!(py, "origin")).ok()?;
-        self.__eq__(&loader).then(|| origin.cast_into_exact().ok()).flatten()
-    }
-
-    fn execute(&self, module: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
-        let py = module.py();
-        let importlib = Importlib::get(py)?;
-        let found = self.find(name);
-        if let Some(Found::Module(FoundModule { kind: FoundKind::Extension(_), .. })) = found {
-            return importlib.exec_dynamic(module);
-        }
-        let code = match (found, self.origin_of(module)) {
-            // It was located when it was found.
-            (Some(Found::Module(found)), Some(path)) => self.code_of(name, found.kind, &path)?,
-            _ => self.code(py, name)?.0,
-        };
-        if let Some(code) = code {
-            let namespace = module.getattr(intern!(py, "__dict__"))?;
-            importlib.exec(py, &code, namespace.cast::<PyDict>()?)?;
-            match name {
-                PKG_RESOURCES => register_loader(module),
-                BACKPORT_READERS => read_namespaces(module),
-                // Where the standard library is in the bundle.
-                name => teach(name, module),
-            }
-        }
-        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `cache_tools.rs` | filling the store and looking into it, for `mmport cache` |
 //! | `source_tree.rs` | `SourceTreeLoader`, for directories of sources |
 //! | `import_time` | what a program does while it imports, done once |
+//! | `loading.rs` | code objects of its modules, and executing them |
 //! | `loaded.rs` | modules that are loaded |
 //! | `metadata.rs` | `find_distributions` |
 //! | `resources.rs`, `traversable.rs` | resource readers, `BundlePath` |
@@ -45,6 +46,7 @@ mod importer;
 mod importlib;
 mod installation;
 mod loaded;
+mod loading;
 mod metadata;
 mod mount;
 mod namespace_resources;
