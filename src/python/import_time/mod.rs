@@ -37,6 +37,7 @@ pub(super) use patterns::{REGULAR_EXPRESSIONS, fill_cache};
 /// The variables, with their values, that leave things to CPython.
 const ORDINARY_COLLECTOR: (&str, &str) = ("MMPORT_GC", "ordinary");
 const NO_MEMORY: (&str, &str) = ("MMPORT_REMEMBER", "nothing");
+const LIBRARY_FROM_FILES: (&str, &str) = ("MMPORT_STANDARD_LIBRARY", "files");
 
 /// How many modules of bundles are being executed, by all threads.
 static DEPTH: AtomicUsize = AtomicUsize::new(0);
@@ -59,7 +60,9 @@ pub fn speed_up_imports(py: Python<'_>, program: &str) -> PyResult<()> {
         strings::remember(py)?;
         patterns::remember(py, program)?;
     }
-    remember_standard_library(py)?;
+    if !is_set(LIBRARY_FROM_FILES) {
+        remember_standard_library(py)?;
+    }
     after_forks(py)
 }
 

@@ -5,8 +5,6 @@
 //! was listed, and whether source and bytecode are as they were read. Specs and loaders are those that CPython would
 //! make. Whatever is not plain is left to it.
 
-use std::env;
-
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -23,9 +21,6 @@ use super::directories::{Directories, Finder, Place};
 use super::import_system::ImportSystem;
 use super::remembered_code::{RememberedCode, Source};
 use super::taught::is_taught;
-
-/// The variable that leaves the standard library to CPython, and its value.
-const FROM_FILES: (&str, &str) = ("MMPORT_STANDARD_LIBRARY", "files");
 
 /// The standard library, where it is remembered.
 #[derive(Debug)]
@@ -44,10 +39,6 @@ static STANDARD_LIBRARY: PyOnceLock<Option<StandardLibrary>> = PyOnceLock::new()
 /// # Errors
 /// What Python raises, should its own modules be damaged.
 pub(in crate::python) fn remember_standard_library(py: Python<'_>) -> PyResult<()> {
-    let (variable, value) = FROM_FILES;
-    if env::var_os(variable).is_some_and(|found| found == value) {
-        return Ok(());
-    }
     STANDARD_LIBRARY.get_or_try_init(py, || StandardLibrary::now(py)).map(drop)
 }
 
